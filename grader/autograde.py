@@ -1,0 +1,120 @@
+"""`grader autograde`: every submission under submitted/ into nbgrader's gradebook, and again only what changed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from pathlib import Path
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters.autograde import Autograde
+from nbgrader.converters.base import NbGraderException
+from pydantic import BaseModel
+
+from grader.checks import AuthorError
+from grader.course import Course
+from grader.nbgrader_plugin import converter, engine, register
+
+
+class Outcome(BaseModel):
+    """What a run did: who was graded, who needs a look, who could not be graded."""
+
+    assignment: str
+    graded: list[str]
+    unchanged: int
+    troubled: list[str]
+    failed: list[str]
+
+
+class Autograder:
+    """Grades the submissions of one assignment, one after the other. A context manager."""
+
+    def __init__(self, course: Course, assignment: str) -> None:
+        self._course = course
+        self._engine = engine(course.root)
+        self._material = self._engine.material(assignment)
+        self._outcome = Outcome(assignment=self._material.name, graded=[], unchanged=0, troubled=[], failed=[])
+
+    def __enter__(self) -> Autograder:
+        register(self._material)
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def waiting(self, student: str = "", *, force: bool = False) -> list[str]:
+        """The students whose submission has to be graded, in order of their names."""
+        pattern = f"{student or '*'}/{self._material.name}"
+        students = sorted(path.parent.name for path in self._course.folder("submitted").glob(pattern) if path.is_dir())
+        if student and not students:
+            raise AuthorError(f"submitted/{pattern} is missing: {student} has handed nothing in")
+        waiting = [name for name in students if force or not self._done(name)]
+        self._outcome.unchanged = len(students) - len(waiting)
+        return waiting
+
+    def grade(self, student: str) -> None:
+        """Grade one student's submission. Its failure is noted and costs nobody else."""
+        self._receipt(student).unlink(missing_ok=True)
+        before = len(self._engine.troubled)
+        try:
+            folder = self._intake(student)
+            one = converter(Autograde, self._course, self._material.name, student, submitted=folder)
+            one.start()
+        except (NbGraderException, OSError) as error:
+            self._outcome.failed.append(f"{student}: {error}")
+            return
+        self._outcome.graded.append(student)
+        self._outcome.troubled += self._engine.troubled[before:]
+        receipt = self._receipt(student)
+        receipt.parent.mkdir(parents=True, exist_ok=True)
+        receipt.write_text(self._key(student))
+
+    def outcome(self) -> Outcome:
+        self._engine.troubled.clear()
+        return self._outcome
+
+    def _submitted(self, student: str) -> Path:
+        return self._course.folder("submitted") / student / self._material.name
+
+    def _receipt(self, student: str) -> Path:
+        return self._course.root / "build" / "receipts" / self._material.name / student
+
+    def _key(self, student: str) -> str:
+        digest = hashlib.sha256(self._material.digest.encode())
+        for file in sorted(self._submitted(student).rglob("*")):
+            if file.is_file():
+                digest.update(str(file.relative_to(self._submitted(student))).encode())
+                digest.update(hashlib.sha256(file.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def _done(self, student: str) -> bool:
+        """Graded to the end, and nothing has changed since: the receipt is the last thing written."""
+        receipt = self._receipt(student)
+        autograded = self._course.folder("autograded") / student / self._material.name
+        if not (receipt.is_file() and autograded.is_dir() and receipt.read_text() == self._key(student)):
+            return False
+        with Gradebook(self._course.gradebook_url, self._course.id) as gradebook:
+            try:
+                gradebook.find_submission(self._material.name, student)
+            except MissingEntry:
+                return False
+        return True
+
+    def _intake(self, student: str) -> Path:
+        """The folder to read from. A lone notebook under another name is taken for the assignment's."""
+        folder = self._submitted(student)
+        notebooks = list(folder.glob("*.ipynb"))
+        name = f"{self._material.name}.ipynb"
+        if len(notebooks) != 1 or notebooks[0].name == name:
+            return self._course.folder("submitted")
+        intake = self._course.root / "build" / "intake"
+        target = intake / student / self._material.name
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        shutil.copyfile(notebooks[0], target / name)
+        if (folder / "timestamp.txt").is_file():
+            shutil.copyfile(folder / "timestamp.txt", target / "timestamp.txt")
+        return intake
+
+
+logging.getLogger("traitlets").setLevel(logging.ERROR)

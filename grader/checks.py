@@ -1,0 +1,226 @@
+"""What an author of hidden tests writes: checks, problems and misconceptions."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, TypeVar
+
+from grader.compare import Close, Comparison
+
+_MARK = "__grader__"
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class AuthorError(Exception):
+    """A mistake in course material: the message says which file and what to do."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One hidden test. It observes an implementation and asserts nothing.
+
+    `observe(student, rng)` calls the implementation and returns plain data: arrays, tensors, numbers,
+    strings, booleans, None, or lists, tuples and dicts of them. `after` is applied to what was observed,
+    in the trusted process, before it is compared with what the reference gave.
+    """
+
+    name: str
+    problem: str
+    title: str
+    points: float
+    hint: str
+    compare: Comparison
+    after: Callable[[Any], Any] | None
+    cost: float | None
+    observe: Callable[[Any, Any], Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One graded function or class.
+
+    `forbidden` names what a solution may not use, as full dotted names (`torch.nn.functional.batch_norm`);
+    `operators` the torch operators that may not be seen at run time (`aten::native_batch_norm`).
+    The points of a bonus problem come on top of the assignment's total.
+    """
+
+    name: str
+    bonus: bool = False
+    forbidden: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def points(self) -> float:
+        return sum(check.points for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A mistake that students really make: an implementation of `problem`, and what to tell the student."""
+
+    name: str
+    problem: str
+    message: str
+    lecture: str
+    same_as: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A right implementation of `problem` that is not the reference's: the tests must accept it."""
+
+    name: str
+    problem: str
+
+
+def check(
+    problem: str,
+    *,
+    points: float,
+    hint: str,
+    compare: Comparison | None = None,
+    after: Callable[[Any], Any] | None = None,
+    cost: float | None = None,
+) -> Callable[[F], F]:
+    """Mark a function `(student, rng) -> observation` as a hidden test of `problem`.
+
+    Its docstring is the sentence that the student reads. `student` holds the functions and classes of the
+    notebook; `rng` is a `numpy.random.Generator`, seeded alike for the reference and for the student (so are
+    `random`, `numpy.random` and `torch`). Put small inputs first: the first difference is the one shown.
+
+    points:  what it is worth, > 0.
+    hint:    points to the idea, does not give the answer.
+    compare: how observation and reference must agree; `close()` unless given.
+    after:   applied to both observations in the trusted process before they are compared. Compute facts
+             there rather than in the check: what the check returns comes from the student's process.
+    cost:    the student's code may execute at most this many times the lines of Python that the reference
+             executes (a loop over pixels where an array operation does it). Deterministic: not a time.
+    """
+    if points <= 0:
+        raise AuthorError(f"a check of {problem!r} is worth {points} points: give it more than 0")
+    if not hint.strip():
+        raise AuthorError(f"a check of {problem!r} has no hint: say which idea to look at again")
+
+    def mark(function: F) -> F:
+        if not (function.__doc__ or "").strip():
+            raise AuthorError(f"check {function.__name__} has no docstring: write the sentence that the student reads")
+        made = Check(
+            name=function.__name__,
+            problem=problem,
+            title=" ".join(inspect.getdoc(function).split()),  # type: ignore[union-attr]
+            points=float(points),
+            hint=" ".join(hint.split()),
+            compare=compare or Close(),
+            after=after,
+            cost=cost,
+            observe=function,
+        )
+        setattr(function, _MARK, made)
+        return function
+
+    return mark
+
+
+def misconception(
+    problem: str, message: str, *, lecture: str = "", same_as: str | tuple[str, ...] = ()
+) -> Callable[[F], F]:
+    """Mark a function or class as a wrong implementation of `problem` that students really hand in.
+
+    message: what to tell the student: what the code does, and why that is wrong.
+    lecture: where to read again, such as "Lecture 5, Momentum".
+    same_as: names of other misconceptions of this problem that no test can tell from this one.
+    """
+
+    def mark(implementation: F) -> F:
+        made = Misconception(
+            name=implementation.__name__,
+            problem=problem,
+            message=" ".join(message.split()),
+            lecture=lecture,
+            same_as=(same_as,) if isinstance(same_as, str) else tuple(same_as),
+        )
+        # In __dict__: a misconception may subclass another one, and must not inherit its mark.
+        setattr(implementation, _MARK, made)
+        return implementation
+
+    return mark
+
+
+def alternative(problem: str) -> Callable[[F], F]:
+    """Mark a function or class as a right implementation of `problem`, unlike the reference: it must get full marks."""
+
+    def mark(implementation: F) -> F:
+        setattr(implementation, _MARK, Alternative(implementation.__name__, problem))
+        return implementation
+
+    return mark
+
+
+def marked(namespace: Mapping[str, Any], kind: type) -> list[tuple[Any, Any]]:
+    """The (mark, function or class) pairs of `kind` in a module's namespace, in the order written."""
+    found = []
+    for value in list(namespace.values()):
+        mark = getattr(value, "__dict__", {}).get(_MARK)
+        if isinstance(mark, kind):
+            found.append((mark, value))
+    return found
+
+
+@dataclass(frozen=True)
+class HiddenTests:
+    """The checks of one assignment, by problem, in the order of the file."""
+
+    path: Path
+    problems: Mapping[str, Problem]
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        return {check.name: check for problem in self.problems.values() for check in problem.checks}
+
+    @classmethod
+    def load(cls, path: Path) -> HiddenTests:
+        """Import a checks.py. Raises AuthorError with the file's name if it can't be used."""
+        module = _import_file(path)
+        checks = [mark for mark, _ in marked(vars(module), Check)]
+        declared = {problem.name: problem for problem in getattr(module, "PROBLEMS", ())}
+        names = list(dict.fromkeys(check.problem for check in checks))
+        for name in declared:
+            if name not in names:
+                raise AuthorError(f"{path}: PROBLEMS names {name!r}, but no check tests it")
+        problems = {}
+        for name in names:
+            base = declared.get(name, Problem(name))
+            problems[name] = Problem(
+                name,
+                bonus=base.bonus,
+                forbidden=tuple(base.forbidden),
+                operators=tuple(base.operators),
+                checks=tuple(check for check in checks if check.problem == name),
+            )
+        if not problems:
+            raise AuthorError(f"{path}: no check found: decorate a function with @check(...)")
+        return cls(path, MappingProxyType(problems))
+
+
+def _import_file(path: Path) -> ModuleType:
+    name = f"hidden_{path.parent.name}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise AuthorError(f"{path} is missing: write the hidden tests there")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except AuthorError as error:
+        raise AuthorError(f"{path}: {error}") from error
+    except Exception as error:
+        raise AuthorError(f"{path} can't be imported: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,232 @@
+"""The student's process: it confines itself, runs the notebook's cells and then the checks, and reports each step.
+
+What it sends are observations and facts about what happened. It holds no answer, so it can't send one.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+import types
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from IPython.core.inputtransformer2 import TransformerManager
+
+from grader.checks import Alternative, Check, HiddenTests, Misconception, marked
+from grader.confine import ConfinementError, Limits, confine
+from grader.forbidden import Source, Watch
+from grader.observation import ObservationError, encode, plain
+from grader.shell import NotebookShell, cell_line, describe_error
+from grader.student import Lines, NotDefined, Student
+from grader.wire import receive, send
+
+
+@dataclass(frozen=True)
+class Run:
+    """One check to run: against the notebook's own definition, or with `overlay` put in its place."""
+
+    check: str
+    seed: int
+    overlay: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a sandbox is asked to do. Contains no answer.
+
+    cells:    sources of the code cells, in order; `skip` are the positions not to run.
+    overlays: author's source that defines misconceptions and alternatives; empty for a student.
+    module:   the name under which `overlays` may import what the cells defined.
+    confined: False only where course.yaml says `sandbox: off`.
+    """
+
+    cells: tuple[str, ...]
+    runs: tuple[Run, ...]
+    limits: Limits
+    skip: tuple[int, ...] = ()
+    overlays: tuple[str, ...] = ()
+    module: str = ""
+    scratch: str = ""
+    confined: bool = True
+
+    def message(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_message(cls, message: dict[str, Any]) -> Job:
+        return cls(
+            cells=tuple(message["cells"]),
+            runs=tuple(Run(**run) for run in message["runs"]),
+            limits=Limits(**message["limits"]),
+            skip=tuple(message["skip"]),
+            overlays=tuple(message["overlays"]),
+            module=message["module"],
+            scratch=message["scratch"],
+            confined=message["confined"],
+        )
+
+
+class TimeUp(BaseException):
+    """The cell or check used up its time. No Exception, so that a student's `except Exception` lets it pass."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Interrupt the block after `seconds`, and again every second until it gives in."""
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise TimeUp(f"stopped after {seconds:g} s: is there an endless loop?")
+
+    signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell) -> None:
+    """Do the job that arrives on `channel`. Never returns to the fork server's code."""
+    job = Job.from_message(receive(channel))
+    try:
+        os.chdir(job.scratch)
+        os.environ.update(HOME=job.scratch, TMPDIR=job.scratch, IPYTHONDIR=job.scratch, MPLCONFIGDIR=job.scratch)
+        tempfile.tempdir = None
+        if job.confined:
+            confine(Path(job.scratch), job.limits, channel.fileno())
+    except (ConfinementError, OSError) as error:
+        send(channel, ["refused", str(error)])
+        return
+    send(channel, ["confined"])
+    builtins.input = _no_input
+    source = Source(_as_python(cell) for cell in job.cells)
+    for problem in tests.problems.values():
+        used = source.uses(problem.name, problem.forbidden)
+        if used:
+            send(channel, ["mentions", problem.name, used])
+    watch = Watch(tests.problems.values())
+    _run_cells(channel, job, shell)
+    _run_checks(channel, job, tests, shell, watch)
+    send(channel, ["done"])
+
+
+def _no_input(prompt: object = "") -> str:
+    raise RuntimeError("input() is not available while grading: pass the value as an argument")
+
+
+def _as_python(cell: str) -> str:
+    try:
+        return TransformerManager().transform_cell(cell)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+
+
+def _run_cells(channel: socket.socket, job: Job, shell: NotebookShell) -> None:
+    for index, source in enumerate(job.cells):
+        if index in job.skip:
+            shell.execution_count += 1
+            continue
+        send(channel, ["cell", index])
+        error: BaseException | None = None
+        outputs: list[Any] = []
+        try:
+            with time_limit(job.limits.cell_seconds):
+                error, outputs = shell.run(source, job.limits.output_kb * 1024)
+        except TimeUp as late:  # it struck between the cell and our own code
+            error = late
+        status = "ok" if error is None else "timed_out" if isinstance(error, TimeUp) else "raised"
+        fault = None if error is None else [type(error).__name__, describe_error(error), cell_line(error)]
+        send(channel, ["ran", index, status, fault, outputs])
+
+
+def _run_checks(channel: socket.socket, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch) -> None:
+    namespace = shell.user_ns
+    overlays = _overlays(job, namespace)
+    if job.overlays:
+        catalogue = [
+            [type(mark).__name__, *([asdict(mark)])] for mark, _ in overlays.values()
+        ]  # the author's own process: tell what it found
+        send(channel, ["overlays", catalogue])
+    checks = tests.checks
+    for position, run in enumerate(job.runs):
+        check = checks[run.check]
+        send(channel, ["check", position])
+        names: Mapping[str, Any] = namespace
+        if run.overlay:
+            names = {**namespace, check.problem: overlays[run.overlay][1]}
+        send(channel, ["checked", position, *_observe(check, run.seed, names, tests, shell, watch, job.limits)])
+
+
+def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Execute the author's misconceptions and alternatives beside what the reference cells defined."""
+    if not job.overlays:
+        return {}
+    solution = types.ModuleType(f"solutions.{job.module}")
+    vars(solution).update(namespace)
+    package = types.ModuleType("solutions")
+    setattr(package, job.module, solution)
+    sys.modules["solutions"], sys.modules[solution.__name__] = package, solution
+    found: dict[str, tuple[Any, Any]] = {}
+    for position, source in enumerate(job.overlays):
+        module = types.ModuleType(f"overlays_{position}")
+        sys.modules[module.__name__] = module
+        exec(compile(source, module.__name__, "exec"), vars(module))
+        for kind in (Misconception, Alternative):
+            found.update({mark.name: (mark, value) for mark, value in marked(vars(module), kind)})
+    return found
+
+
+def _observe(
+    check: Check,
+    seed: int,
+    names: Mapping[str, Any],
+    tests: HiddenTests,
+    shell: NotebookShell,
+    watch: Watch,
+    limits: Limits,
+) -> list[Any]:
+    """Run one check: [status, ...] as `grader.sandbox` reads it."""
+    student, lines = Student(names), Lines()
+    seed_everything(seed)
+    rng = np.random.default_rng(seed)
+
+    def observe() -> tuple[Any, set[str]]:
+        with watch.during(tests.problems[check.problem]) as used, lines.counted(check.cost is not None):
+            result = check.observe(student, rng)
+        return result, used
+
+    try:
+        getattr(student, check.problem)
+        with time_limit(limits.check_seconds):
+            result, used = shell.silently(observe)
+            data = encode(plain(result))
+        return ["observed", data, sorted(used), student.changed, lines.count]
+    except NotDefined as missing:
+        return ["not_defined", missing.name]
+    except NotImplementedError as error:
+        return ["not_attempted", describe_error(error), cell_line(error)]
+    except TimeUp as late:
+        return ["timed_out", str(late)]
+    except ObservationError as error:
+        return ["unobservable", str(error)]
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of the student's code cost the check
+        return ["raised", type(error).__name__, describe_error(error), cell_line(error)]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every generator that a student's code may use without asking."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(seed)

@@ -1,0 +1,270 @@
+"""The `grader` command. Exit codes: 0 done, 1 something is wrong with what was looked at, 2 usage or course fault,
+3 this machine can't confine student code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from grader import __version__
+from grader.checks import AuthorError
+from grader.course import Course, CourseError, load_course
+from grader.doctor import diagnosis_of_machine
+from grader.report import Report, Verdict
+from grader.sandbox import Sandbox, SandboxError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+    epilog="Exit codes: 0 done; 1 something is wrong with what was looked at; 2 usage or course fault; "
+    "3 this machine can't confine student code.",
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+_FAILED, _FAULT, _UNSAFE = 1, 2, 3
+
+CourseOption = Annotated[
+    Path, typer.Option("--course", metavar="FOLDER", help="The folder with course.yaml, or one below it.")
+]
+AssignmentArguments = Annotated[
+    list[str] | None, typer.Argument(metavar="[ASSIGNMENT]...", help="Default: all that are available.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"grader {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Auto-graded homework for a deep learning course: notebooks in, scores with reasons out."""
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors that a person can mend are told in a sentence, not in a traceback."""
+    try:
+        yield
+    except (CourseError, AuthorError) as error:
+        err.print(f"[bold red]grader:[/] {escape(str(error))}")
+        raise typer.Exit(_FAULT) from None
+    except SandboxError as error:
+        err.print(f"[bold red]grader:[/] {escape(str(error))}")
+        raise typer.Exit(_UNSAFE) from None
+
+
+def _sandbox(course: Course) -> Sandbox:
+    return Sandbox(private=(course.root,), confined=course.sandbox == "on")
+
+
+def _names(course: Course, wanted: list[str] | None) -> list[str]:
+    if wanted:
+        return [course.assignment(name).name for name in wanted]
+    return [assignment.name for assignment in course.assignments if assignment.available]
+
+
+@app.command(epilog="Example: `grader build lecture05_batch_and_momentum`")
+def build(
+    assignments: AssignmentArguments = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a notebook is out of date.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Make the students' notebooks in assignments/ from solutions/ and the hidden tests."""
+    from grader.build import build as build_assignment
+    from grader.build import outdated
+    from grader.material import Material
+
+    with _told():
+        loaded = load_course(course)
+        stale = []
+        for name in _names(loaded, assignments):
+            material = Material(loaded, name)
+            if check:
+                stale += [name] if outdated(material) else []
+            else:
+                out.print(escape(str(build_assignment(material, loaded.folder("release")))))
+    if stale:
+        err.print(f"[red]Out of date:[/] {', '.join(stale)}. Run: grader build {' '.join(stale)}")
+        raise typer.Exit(_FAILED)
+
+
+@app.command(epilog="Example: `grader validate lecture05_batch_and_momentum --json`")
+def validate(
+    assignments: AssignmentArguments = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Test the hidden tests: the reference gets full marks, the stub none, every mistake loses, every check earns
+    its place, and every right alternative keeps its marks."""
+    from grader.material import Material
+    from grader.validate import validate as validate_assignment
+
+    with _told():
+        loaded = load_course(course)
+        with _sandbox(loaded) as sandbox:
+            found = [validate_assignment(Material(loaded, name), sandbox) for name in _names(loaded, assignments)]
+    if as_json:
+        print(json.dumps([one.model_dump() for one in found], indent=2))
+    else:
+        table = Table("assignment", "problems", "checks", "reference", "stub", "caught", "diagnosed", "alternatives")
+        for one in found:
+            table.add_row(
+                one.assignment,
+                str(one.problems),
+                str(one.checks),
+                f"{one.reference:g} of {one.points:g} + {one.bonus_points:g}",
+                f"{one.stub:g}",
+                f"{one.caught} of {one.misconceptions}",
+                f"{one.diagnosed} of {one.misconceptions}",
+                f"{one.accepted} of {one.alternatives}",
+            )
+        out.print(table)
+        for one in found:
+            for fault in one.faults:
+                err.print(f"[red]{one.assignment}:[/] {escape(fault)}")
+    if not all(one.valid for one in found):
+        raise typer.Exit(_FAILED)
+
+
+@app.command(
+    epilog="Example: `grader grade submitted/student01/lecture05_batch_and_momentum/notebook.ipynb --html r.html`"
+)
+def grade(
+    notebook: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The student's notebook.")],
+    assignment: Annotated[str, typer.Option(help="Which assignment; found out from the notebook if left out.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
+    course: CourseOption = Path("."),
+) -> None:
+    """Grade one notebook. No gradebook is touched."""
+    from grader.grade import grade as grade_submission
+    from grader.material import Material
+    from grader.pages import report_page
+    from grader.submission import Submission
+
+    with _told():
+        loaded = load_course(course)
+        submission = Submission.read(notebook)
+        with _sandbox(loaded) as sandbox:
+            sandbox.start()
+            material = Material(loaded, assignment or _assignment_of(loaded, notebook))
+            report = grade_submission(submission, material, sandbox)
+        if html is not None:
+            html.write_text(report_page(report, material.assignment.title), encoding="utf-8")
+    if as_json:
+        print(report.model_dump_json(indent=2))
+    else:
+        _print_report(report)
+
+
+def _assignment_of(course: Course, notebook: Path) -> str:
+    found = [one.name for one in course.assignments if one.name in str(notebook.absolute())]
+    if not found:
+        raise CourseError(
+            f"{notebook}: its path names no assignment. Add --assignment, one of {', '.join(_names(course, None))}"
+        )
+    return max(found, key=str(notebook.absolute()).rindex)
+
+
+def _print_report(report: Report) -> None:
+    table = Table(title=f"{report.score:g} of {report.points:g} points", title_justify="left", show_lines=False)
+    for column, justify in (("problem", "left"), ("score", "right"), ("what happened", "left")):
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for problem in report.problems:
+        told = [
+            f"{check.title} [red]{escape(check.message)}[/]"
+            for check in problem.checks
+            if check.verdict is not Verdict.PASSED
+        ]
+        if all(check.verdict is Verdict.NOT_ATTEMPTED for check in problem.checks):
+            told = [f"[dim]{escape(problem.checks[0].message)}[/]"]
+        if problem.diagnosis:
+            told.insert(0, f"[yellow]{escape(problem.diagnosis.message)}[/]")
+        style = "green" if problem.score == problem.points else "red"
+        table.add_row(problem.name, f"[{style}]{problem.score:g} / {problem.points:g}[/]", "\n".join(told))
+    out.print(table)
+    for cell in report.cells:
+        out.print(f"Cell {cell.cell} {escape(cell.message)}")
+    for note in report.notes:
+        out.print(f"[yellow]{escape(note)}[/]")
+
+
+@app.command(epilog="Example: `grader autograde lecture05_batch_and_momentum --student student07 --force`")
+def autograde(
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    student: Annotated[str, typer.Option(help="Grade this student only.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Grade again what has been graded already.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Grade every submission under submitted/, into the gradebook. What has not changed is not graded again."""
+    from grader.autograde import Autograder
+
+    with _told():
+        loaded = load_course(course)
+        with Autograder(loaded, assignment) as autograder:
+            waiting = autograder.waiting(student, force=force)
+            with Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                console=err,
+                transient=True,
+            ) as progress:
+                task = progress.add_task("grading", total=len(waiting))
+                for name in waiting:
+                    progress.update(task, description=escape(name))
+                    autograder.grade(name)
+                    progress.advance(task)
+            outcome = autograder.outcome()
+    if as_json:
+        print(outcome.model_dump_json(indent=2))
+    else:
+        out.print(f"{len(waiting)} submissions graded, {outcome.unchanged} unchanged.")
+        for line in outcome.troubled:
+            out.print(f"[yellow]{escape(line)}[/]")
+        for line in outcome.failed:
+            err.print(f"[red]{escape(line)}[/]")
+    if outcome.failed:
+        raise typer.Exit(_FAILED)
+
+
+@app.command(epilog="Example: `grader doctor --json`")
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Say what this machine can and cannot enforce, and how to mend it. Exit code 3 if grading would refuse."""
+    found = diagnosis_of_machine(course)
+    if as_json:
+        print(json.dumps([vars(one) for one in found], indent=2))
+    else:
+        table = Table("protection", "", "detail", "what to do")
+        for one in found:
+            mark = "[green]enforced[/]" if one.enforced else "[red]missing[/]"
+            table.add_row(one.name, mark, escape(one.detail), escape(one.remedy))
+        out.print(table)
+    if not all(one.enforced for one in found):
+        raise typer.Exit(_UNSAFE)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

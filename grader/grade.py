@@ -1,0 +1,136 @@
+"""The way of a submission: run it in the sandbox, compare, diagnose, report."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from grader.checks import Problem
+from grader.diagnose import diagnose
+from grader.judge import forbidden, judge
+from grader.material import Material
+from grader.report import CellResult, CheckResult, ProblemResult, Report, Verdict
+from grader.sandbox import CheckRun, Execution, Sandbox
+from grader.submission import Submission
+
+
+def grade(submission: Submission, material: Material, sandbox: Sandbox) -> Report:
+    """Grade one submission. Whatever is wrong with it is in the report; only course faults raise (AuthorError)."""
+    if submission.fault:
+        return _report(submission, material, Execution(), _unreadable(material, submission.fault), [submission.fault])
+    sources = tuple(source for _, source in submission.cells)
+    execution = sandbox.run(material.job(sources), material.tests.path)
+    notes = [f"{execution.killed[0].upper()}{execution.killed[1:]}."] if execution.killed else []
+    return _report(submission, material, execution, _problems(submission, material, sandbox, execution), notes)
+
+
+def _problems(
+    submission: Submission, material: Material, sandbox: Sandbox, execution: Execution
+) -> tuple[ProblemResult, ...]:
+    references = material.references(sandbox)
+    runs = {}
+    for position, name in enumerate(material.tests.checks):
+        run = execution.checks[position]
+        if run.status == "not_defined" and run.fault is not None:
+            told = _why_not_defined(run.fault.message, submission, execution)
+            run = replace(run, fault=replace(run.fault, message=told))
+        runs[name] = run
+    results = []
+    for problem in material.tests.problems.values():
+        mentioned = execution.mentions.get(problem.name, ())
+        checks = []
+        for check in problem.checks:
+            run = runs[check.name]
+            used = sorted({*mentioned, *run.used}) if problem.forbidden or problem.operators else []
+            if used and run.status not in ("not_attempted", "not_defined"):
+                checks.append(forbidden(check, used))
+            else:
+                checks.append(judge(check, run, references[check.name], material.course.feedback))
+        results.append(_with_diagnosis(problem, checks, runs, material, sandbox))
+    return tuple(results)
+
+
+def _with_diagnosis(
+    problem: Problem, checks: list[CheckResult], runs: dict[str, CheckRun], material: Material, sandbox: Sandbox
+) -> ProblemResult:
+    failed = [result.name for result in checks if result.verdict in (Verdict.WRONG, Verdict.RAISED, Verdict.TIMED_OUT)]
+    found = None
+    if failed:
+        found = diagnose(
+            problem,
+            runs,
+            failed,
+            material.references(sandbox),
+            material.misconceptions(sandbox, problem.name),
+        )
+    return ProblemResult(name=problem.name, bonus=problem.bonus, checks=tuple(checks), diagnosis=found)
+
+
+def _unreadable(material: Material, fault: str) -> tuple[ProblemResult, ...]:
+    return tuple(
+        ProblemResult(
+            name=problem.name,
+            bonus=problem.bonus,
+            checks=tuple(
+                CheckResult(
+                    name=check.name,
+                    title=check.title,
+                    verdict=Verdict.NOT_ATTEMPTED,
+                    points=check.points,
+                    score=0.0,
+                    message=fault,
+                )
+                for check in problem.checks
+            ),
+        )
+        for problem in material.tests.problems.values()
+    )
+
+
+def _report(
+    submission: Submission,
+    material: Material,
+    execution: Execution,
+    problems: tuple[ProblemResult, ...],
+    notes: Iterable[str],
+) -> Report:
+    positions = [position for position, _ in submission.cells]
+    cells = []
+    for index, run in sorted(execution.cells.items()):
+        if run.status != "ok" and run.fault is not None and run.fault.name != "NotImplementedError":
+            line = f" at line {run.fault.line}" if run.fault.line else ""
+            told = (
+                f"raised {run.fault.name}{line}: {run.fault.message}" if run.status == "raised" else run.fault.message
+            )
+            cells.append(CellResult(cell=positions[index] + 1, status=run.status.replace("_", " "), message=told))
+    return Report(
+        course=material.course.id,
+        assignment=material.name,
+        submission=submission.name,
+        digest=submission.digest,
+        score=sum(problem.score for problem in problems),
+        points=material.points,
+        bonus_points=material.bonus_points,
+        problems=problems,
+        cells=tuple(cells),
+        notes=tuple(notes),
+        outputs={positions[index]: list(run.outputs) for index, run in execution.cells.items()},
+    )
+
+
+def _why_not_defined(name: str, submission: Submission, execution: Execution) -> str:
+    """What a student should look at when a name is missing: the cell that failed, or the name it has now."""
+    defined = {}
+    for index, (position, source) in enumerate(submission.cells):
+        for found in re.findall(r"^(?:async\s+)?(?:def|class)\s+(\w+)", source, re.MULTILINE):
+            defined[found] = index, position
+    if name in defined:
+        index, position = defined[name]
+        run = execution.cells.get(index)
+        if run is not None and run.fault is not None and run.status != "ok":
+            line = f" at line {run.fault.line}" if run.fault.line else ""
+            return f"{name} is not defined: its cell (number {position + 1}) raised {run.fault.name}{line}"
+    near = difflib.get_close_matches(name, [other for other in defined if other != name], n=1, cutoff=0.6)
+    return f"{name} is not defined: was it renamed{f' to {near[0]}' if near else ''}?"

@@ -1,0 +1,244 @@
+"""One assignment's material: the solution script, the hidden tests, and what the reference and the mistakes give."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import msgpack
+from nbformat import NotebookNode
+
+from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception
+from grader.child import Job, Run
+from grader.confine import Limits
+from grader.course import Course
+from grader.observation import decode
+from grader.sandbox import CheckRun, Execution, Fault, Sandbox
+
+_OVERLAY_FILES = ("misconceptions.py", "alternatives.py")
+# Cells with these keys in their metadata use the solution; they are no part of it.
+_NOT_SOLUTION = ("tests", "picture")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the reference gave for one check."""
+
+    value: Any
+    lines: int
+    changed: tuple[str, ...]
+
+
+class Material:
+    """The material of one assignment of a course, and the observations made of it, computed once and kept."""
+
+    def __init__(self, course: Course, name: str) -> None:
+        self.course = course
+        self.assignment = course.assignment(name)
+        self.name = self.assignment.name
+        self.solution_file = course.root / "solutions" / f"{self.name}.py"
+        self.hidden_folder = course.root / "tests" / "hidden" / self.name
+        if not self.solution_file.is_file():
+            raise AuthorError(f"{self.solution_file} is missing: the assignment's lesson and solution belong there")
+
+    @cached_property
+    def tests(self) -> HiddenTests:
+        return HiddenTests.load(self.hidden_folder / "checks.py")
+
+    @cached_property
+    def solution(self) -> NotebookNode:
+        """The solution script as a notebook, with the cell metadata as written."""
+        try:
+            return jupytext.read(self.solution_file)
+        except Exception as error:
+            raise AuthorError(f"{self.solution_file} can't be read as a percent script: {error}") from error
+
+    @property
+    def points(self) -> float:
+        return sum(problem.points for problem in self.tests.problems.values() if not problem.bonus)
+
+    @property
+    def bonus_points(self) -> float:
+        return sum(problem.points for problem in self.tests.problems.values() if problem.bonus)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(**self.course.limits.model_dump())
+
+    def seed(self, check: Check) -> int:
+        """The seed of a check: it changes with the course's seed and with nothing else."""
+        text = f"{self.course.seed}/{self.name}/{check.name}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+    def job(self, cells: tuple[str, ...]) -> Job:
+        """The job that runs every check on a notebook's cells."""
+        runs = tuple(Run(name, self.seed(check)) for name, check in self.tests.checks.items())
+        return Job(cells=cells, runs=runs, limits=self.limits)
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when anything changes that a score depends on, other than the submission."""
+        digest = hashlib.sha256()
+        files = [self.solution_file, self.hidden_folder / "checks.py", *self._overlay_files]
+        files += sorted(Path(__file__).parent.glob("*.py"))
+        for file in files:
+            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        facts = [
+            self.course.seed,
+            self.course.feedback,
+            self.course.limits.model_dump_json(),
+            platform.python_version(),
+        ]
+        facts += [version(package) for package in ("numpy", "torch")]
+        digest.update(repr(facts).encode())
+        return digest.hexdigest()
+
+    @property
+    def _overlay_files(self) -> list[Path]:
+        return [path for path in (self.hidden_folder / name for name in _OVERLAY_FILES) if path.is_file()]
+
+    @cached_property
+    def reference_cells(self) -> tuple[str, ...]:
+        return tuple(
+            cell.source
+            for cell in self.solution.cells
+            if cell.cell_type == "code" and not any(key in cell.metadata for key in _NOT_SOLUTION)
+        )
+
+    def references(self, sandbox: Sandbox) -> Mapping[str, Reference]:
+        """What the reference solution gives for each check. Raises AuthorError if it fails one."""
+        if "_references" not in vars(self):
+            execution = self._cached("references", lambda: self._run(sandbox, self.job(self.reference_cells)))
+            self._references = self._read_references(execution)
+        return self._references
+
+    def _read_references(self, execution: Execution) -> dict[str, Reference]:
+        found = {}
+        for position, (name, check) in enumerate(self.tests.checks.items()):
+            run = execution.checks[position]
+            if run.status != "observed":
+                raise AuthorError(
+                    f"{self.tests.path}: check {name} can't be used: the reference {check.problem} "
+                    f"{_told(run)}. Mend the check or solutions/{self.name}.py"
+                )
+            found[name] = Reference(decode(run.data), run.lines, run.changed)
+        return found
+
+    def overlays(self, sandbox: Sandbox) -> Mapping[str, Overlay]:
+        """The misconceptions and alternatives, with what each gives for the checks of its problem."""
+        if "_overlays" not in vars(self):
+            catalogue_and_runs = self._cached("overlays", lambda: self._run_overlays(sandbox))
+            self._overlays = self._read_overlays(catalogue_and_runs)
+        return self._overlays
+
+    def misconceptions(self, sandbox: Sandbox, problem: str) -> list[Overlay]:
+        return [
+            overlay
+            for overlay in self.overlays(sandbox).values()
+            if isinstance(overlay.made, Misconception) and overlay.made.problem == problem
+        ]
+
+    def _run_overlays(self, sandbox: Sandbox) -> Execution:
+        sources = tuple(path.read_text(encoding="utf-8") for path in self._overlay_files)
+        if not sources:
+            return Execution()
+        base = replace(self.job(self.reference_cells), overlays=sources, module=self.name, runs=())
+        # First what there is, then all of it: the runs have to name the overlays.
+        catalogue = self._run(sandbox, base).overlays
+        if not catalogue:
+            names = " and ".join(str(path) for path in self._overlay_files)
+            raise AuthorError(f"{names} can't be imported beside the solution, or define nothing")
+        runs = tuple(
+            Run(check.name, self.seed(check), facts["name"])
+            for _, facts in catalogue
+            for check in self._checks_of(facts)
+        )
+        return self._run(sandbox, replace(base, runs=runs))
+
+    def _checks_of(self, facts: dict[str, Any]) -> tuple[Check, ...]:
+        if facts["problem"] not in self.tests.problems:
+            raise AuthorError(
+                f"{self.hidden_folder}: {facts['name']} is about {facts['problem']!r}, which no check tests"
+            )
+        return self.tests.problems[facts["problem"]].checks
+
+    def _read_overlays(self, execution: Execution) -> dict[str, Overlay]:
+        found: dict[str, Overlay] = {}
+        position = 0
+        for kind, facts in execution.overlays:
+            made: Misconception | Alternative
+            if kind == "Misconception":
+                made = Misconception(**{**facts, "same_as": tuple(facts["same_as"])})
+            else:
+                made = Alternative(**facts)
+            runs = {}
+            for check in self._checks_of(facts):
+                runs[check.name] = execution.checks[position]
+                position += 1
+            found[made.name] = Overlay(made, runs)
+        return found
+
+    def _run(self, sandbox: Sandbox, job: Job) -> Execution:
+        # Hundreds of runs in one process: the author's material gets the time that they need together.
+        seconds = job.limits.submission_seconds + job.limits.check_seconds * len(job.runs)
+        return sandbox.run(replace(job, limits=replace(job.limits, submission_seconds=seconds)), self.tests.path)
+
+    def _cached(self, part: str, make: Any) -> Execution:
+        file = self.course.root / "build" / "cache" / f"{self.name}-{part}-{self.digest[:24]}.msgpack"
+        try:
+            return _unpack_execution(file.read_bytes())
+        except (OSError, ValueError, TypeError, LookupError):
+            execution: Execution = make()
+            file.parent.mkdir(parents=True, exist_ok=True)
+            for old in file.parent.glob(f"{self.name}-{part}-*"):
+                old.unlink(missing_ok=True)
+            partial = file.with_suffix(".partial")
+            partial.write_bytes(_pack_execution(execution))
+            partial.replace(file)
+            return execution
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A misconception or an alternative, and what became of each check of its problem."""
+
+    made: Misconception | Alternative
+    runs: Mapping[str, CheckRun]
+
+
+def _told(run: CheckRun) -> str:
+    fault = run.fault or Fault("", "")
+    return f"gave '{run.status}' {fault.name} {fault.message}".strip()
+
+
+def _pack_execution(execution: Execution) -> bytes:
+    checks = {
+        position: [
+            run.status,
+            run.data,
+            run.used,
+            run.changed,
+            run.lines,
+            None if run.fault is None else [run.fault.name, run.fault.message, run.fault.line],
+        ]
+        for position, run in execution.checks.items()
+    }
+    return bytes(msgpack.packb([checks, execution.overlays]))
+
+
+def _unpack_execution(data: bytes) -> Execution:
+    checks, overlays = msgpack.unpackb(data, strict_map_key=False)
+    return Execution(
+        checks={
+            position: CheckRun(status, body, tuple(used), tuple(changed), lines, Fault(*fault) if fault else None)
+            for position, (status, body, used, changed, lines, fault) in checks.items()
+        },
+        overlays=overlays,
+    )

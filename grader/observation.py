@@ -1,0 +1,166 @@
+"""Observations as plain data, and the bytes they travel as. Nothing executable crosses."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+
+# msgpack extension types.
+_ARRAY, _COMPLEX, _INTEGER, _OPAQUE = 1, 2, 3, 4
+
+_DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
+)
+_DEPTH = 24
+_ITEMS = 200_000
+_TEXT = 100_000
+_BYTES = 64 * 2**20
+
+
+class ObservationError(ValueError):
+    """What was returned can't be carried as plain data, or what arrived is no observation."""
+
+
+class Tensor(np.ndarray):
+    """The values of a torch tensor, in a process that need not import torch.
+
+    `torch_dtype` is torch's own name of the dtype: bfloat16 travels as float32.
+    """
+
+    torch_dtype: str
+
+    def __array_finalize__(self, parent: Any) -> None:
+        self.torch_dtype = getattr(parent, "torch_dtype", str(self.dtype))
+
+
+@dataclass(frozen=True)
+class Opaque:
+    """A value that is no plain data: only the name of its type is known."""
+
+    type_name: str
+
+
+def plain(value: Any, _depth: int = 0) -> Any:
+    """Copy `value` as plain data: None, bool, int, float, complex, str, list, dict, ndarray, torch tensor, Opaque.
+
+    Tuples become lists, subclasses their plain kind. Runs in the sandbox, on whatever the student returned.
+    Raises ObservationError if it is too deep, too large, or sparse.
+    """
+    if _depth > _DEPTH:
+        raise ObservationError(f"what was returned is nested more than {_DEPTH} levels deep")
+    kind = type(value)
+    if value is None or kind in (bool, int, float, complex):
+        return value
+    if isinstance(value, str):
+        text = str.__str__(value)
+        if len(text) > _TEXT:
+            raise ObservationError(f"a string of {len(text):,} characters was returned: at most {_TEXT:,}")
+        return text
+    if isinstance(value, np.generic):
+        value = np.asarray(value)
+        return plain(value.item()) if value.dtype.name in _DTYPES else Opaque(kind.__name__)
+    if isinstance(value, np.ndarray):
+        array = np.array(np.ndarray.view(value, np.ndarray))
+        if array.dtype.name not in _DTYPES:
+            return Opaque(f"NumPy array of dtype {array.dtype.name}")
+        _bound(array.nbytes)
+        return array
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _plain_tensor(torch, value)
+    if isinstance(value, dict):
+        _bound_items(value)
+        return {
+            key if type(key) in (str, int) else repr(key): plain(item, _depth + 1) for key, item in dict.items(value)
+        }
+    if isinstance(value, (list, tuple)):
+        _bound_items(value)
+        return [plain(item, _depth + 1) for item in value]
+    if isinstance(value, (bool, int, float, complex)):
+        base: Any = next(base for base in (int, float, complex) if isinstance(value, base))
+        return base(value)
+    return Opaque(kind.__name__)
+
+
+def _plain_tensor(torch: Any, value: Any) -> Any:
+    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+        raise ObservationError(
+            f"a tensor of layout {value.layout} on device {value.device} was returned: return an ordinary CPU tensor"
+        )
+    _bound(value.numel() * value.element_size())
+    tensor = value.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+    name = str(tensor.dtype).removeprefix("torch.")
+    if name == "bfloat16":
+        tensor = tensor.float()
+    elif name not in _DTYPES:
+        return Opaque(f"torch tensor of dtype {name}")
+    result = np.array(tensor.numpy()).view(Tensor)
+    result.torch_dtype = name
+    return result
+
+
+def _bound(size: int) -> None:
+    if size > _BYTES:
+        raise ObservationError(f"an array of {size / 2**20:.0f} MiB was returned: at most {_BYTES // 2**20} MiB")
+
+
+def _bound_items(value: Any) -> None:
+    if len(value) > _ITEMS:
+        raise ObservationError(f"a {type(value).__name__} of {len(value):,} items was returned: at most {_ITEMS:,}")
+
+
+def encode(value: Any) -> bytes:
+    """Plain data (what `plain` gives) as bytes."""
+    return msgpack.packb(value, default=_pack, strict_types=True)
+
+
+def _pack(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        torch_dtype = value.torch_dtype if isinstance(value, Tensor) else None
+        data = np.ascontiguousarray(value).tobytes()
+        header = [torch_dtype, value.dtype.name, list(value.shape), data]
+        return msgpack.ExtType(_ARRAY, msgpack.packb(header))
+    if isinstance(value, complex):
+        return msgpack.ExtType(_COMPLEX, msgpack.packb([value.real, value.imag]))
+    if isinstance(value, int):  # beyond 64 bits
+        if value.bit_length() > 4096:
+            raise ObservationError("an integer of more than 4,096 bits was returned")
+        return msgpack.ExtType(_INTEGER, hex(value).encode())
+    if isinstance(value, Opaque):
+        return msgpack.ExtType(_OPAQUE, value.type_name.encode(errors="replace")[:200])
+    raise ObservationError(f"{type(value).__name__} is no plain data")
+
+
+def decode(data: bytes) -> Any:
+    """Bytes from the sandbox as plain data. Hostile bytes raise ObservationError, and nothing else happens."""
+    try:
+        return msgpack.unpackb(data, ext_hook=_unpack, strict_map_key=False)
+    except ObservationError:
+        raise
+    except Exception as error:
+        raise ObservationError(f"not an observation: {type(error).__name__}: {error}") from None
+
+
+def _unpack(code: int, data: bytes) -> Any:
+    if code == _ARRAY:
+        torch_dtype, dtype, shape, raw = msgpack.unpackb(data)
+        if dtype not in _DTYPES or not all(type(size) is int and size >= 0 for size in shape):
+            raise ObservationError("an array with an unknown dtype or shape arrived")
+        array = np.frombuffer(raw, dtype=dtype).reshape(shape).copy()
+        if torch_dtype is None:
+            return array
+        tensor = array.view(Tensor)
+        tensor.torch_dtype = str(torch_dtype)[:20]
+        return tensor
+    if code == _COMPLEX:
+        real, imaginary = msgpack.unpackb(data)
+        return complex(real, imaginary)
+    if code == _INTEGER and len(data) < 2000:
+        return int(data.decode("ascii"), 16)
+    if code == _OPAQUE:
+        return Opaque(data.decode(errors="replace"))
+    raise ObservationError(f"unknown extension {code}")

@@ -1,0 +1,52 @@
+"""Cell outputs from the sandbox, made safe for the pages of whoever opens them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import nh3
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def safe_text(text: object) -> str:
+    """Text without control characters: a terminal that shows it must not obey it."""
+    return _CONTROL.sub("", str(text))
+
+
+def safe_output(output: Any) -> dict[str, Any]:
+    """A well-formed nbformat output from what a sandbox sent: text, images, and HTML that can't run.
+
+    Raises ValueError or LookupError if it is no output.
+    """
+    kind = output["output_type"]
+    if kind == "stream":
+        name = "stderr" if output["name"] == "stderr" else "stdout"
+        return {"output_type": kind, "name": name, "text": safe_text(output["text"])}
+    if kind == "error":
+        return {
+            "output_type": kind,
+            "ename": safe_text(output["ename"]),
+            "evalue": safe_text(output["evalue"]),
+            "traceback": [safe_text(line) for line in output["traceback"]],
+        }
+    if kind not in ("display_data", "execute_result"):
+        raise ValueError(f"unknown output {str(kind)[:20]!r}")
+    safe: dict[str, Any] = {"output_type": kind, "data": _safe_data(output["data"]), "metadata": {}}
+    if kind == "execute_result":
+        safe["execution_count"] = int(output["execution_count"])
+    return safe
+
+
+def _safe_data(data: dict[str, Any]) -> dict[str, str]:
+    safe = {}
+    for mime, value in data.items():
+        if mime == "text/plain":
+            safe[mime] = safe_text(value)
+        elif mime == "text/html":
+            safe[mime] = nh3.clean(str(value))
+        elif mime in ("image/png", "image/jpeg") and _BASE64.fullmatch(str(value)):
+            safe[mime] = str(value)
+    return safe

@@ -1,0 +1,92 @@
+"""What comes out of grading one submission. Plain data, the same for the same submission, course and seed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Verdict(StrEnum):
+    """What became of one check."""
+
+    PASSED = "passed"
+    WRONG = "wrong"
+    RAISED = "raised"
+    TIMED_OUT = "timed out"
+    NOT_ATTEMPTED = "not attempted"
+    FORBIDDEN = "forbidden"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class CheckResult(_Model):
+    """One check of one submission. `message` already obeys the course's reveal policy."""
+
+    name: str
+    title: str
+    verdict: Verdict
+    points: float
+    score: float
+    message: str = ""
+    hint: str = ""
+
+
+class Diagnosis(_Model):
+    """The misconception that explains a wrong answer. `sure` if it explains every check of the problem."""
+
+    misconception: str
+    message: str
+    lecture: str
+    sure: bool
+
+
+class ProblemResult(_Model):
+    """One graded function or class."""
+
+    name: str
+    bonus: bool
+    checks: tuple[CheckResult, ...]
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def points(self) -> float:
+        return sum(check.points for check in self.checks)
+
+    @property
+    def score(self) -> float:
+        return sum(check.score for check in self.checks)
+
+
+class CellResult(_Model):
+    """A code cell that did not simply run: its position in the notebook, counted from 1."""
+
+    cell: int
+    status: str
+    message: str
+
+
+class Report(_Model):
+    """All of it for one submission.
+
+    `score` may exceed `points` by the bonus. `outputs` are what the cells printed and showed, by position in the
+    notebook: they are the student's, and no part of the report's JSON.
+    """
+
+    course: str
+    assignment: str
+    submission: str
+    digest: str
+    score: float
+    points: float
+    bonus_points: float
+    problems: tuple[ProblemResult, ...]
+    cells: tuple[CellResult, ...] = ()
+    notes: tuple[str, ...] = ()
+    outputs: dict[int, list[dict[str, Any]]] = Field(default_factory=dict, exclude=True, repr=False)
+
+    def problem(self, name: str) -> ProblemResult | None:
+        return next((problem for problem in self.problems if problem.name == name), None)

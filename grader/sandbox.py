@@ -1,0 +1,363 @@
+"""The trusted side of the sandbox: asks the fork server for a process, gives it a job, and watches it from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from grader.child import Job
+from grader.confine import MEBIBYTE, Limits, protections, readable_paths
+from grader.outputs import safe_output
+from grader.wire import Inbox, WireError, pack, receive
+
+# A process that does not give in to an interrupt is killed this much later.
+_GRACE = 2.0
+_RESTARTS = 6
+
+_TRIAL_CHECK = """
+from grader import check
+
+@check("anything", points=1, hint="none")
+def trial(student, rng):
+    \"\"\"Never run.\"\"\"
+"""
+_TRIAL = """
+import os, socket, subprocess
+try:
+    {action}
+except OSError:
+    print("refused")
+"""
+_ESCAPES = {
+    "read a private file": "open('{folder}/checks.py')",
+    "write outside its folder": "open('/var/tmp/grader-trial', 'w')",
+    "open a socket": "socket.socket()",
+    "start a process": "subprocess.run(['true'])",
+    "fork": "os.fork() or os._exit(0)",
+    "signal the grader": "os.kill(os.getppid(), 0)",
+}
+
+
+class SandboxError(RuntimeError):
+    """Grading can't go on safely: the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An exception in the student's code: its name, message, and line in the notebook cell if known."""
+
+    name: str
+    message: str
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """What became of one code cell: ok, raised, timed out, or killed (it took the process with it)."""
+
+    status: str
+    fault: Fault | None = None
+    outputs: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckRun:
+    """What became of one check. `status` is one of: observed, raised, timed_out, not_defined, not_attempted,
+    unobservable, killed, not_reached."""
+
+    status: str
+    data: bytes = b""
+    used: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    lines: int = 0
+    fault: Fault | None = None
+
+
+@dataclass
+class Execution:
+    """Everything that one submission's process reported. All of it is untrusted."""
+
+    cells: dict[int, CellRun] = field(default_factory=dict)
+    checks: dict[int, CheckRun] = field(default_factory=dict)
+    mentions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    overlays: list[Any] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    killed: str = ""
+
+
+class Sandbox:
+    """A fork server of one's own. A context manager: the server ends with it.
+
+    `private` are folders that no submission may read (the course, the gradebook): checked when it starts.
+    `confined=False` trusts every submission with the grader's own account: course.yaml has to say so.
+    """
+
+    def __init__(self, private: tuple[Path, ...] = (), *, confined: bool = True) -> None:
+        self._private = private
+        self.confined = confined
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start the fork server in the background, if it does not run. It takes seconds; `run` waits for it."""
+        if self._server is not None:
+            return
+        if self.confined:
+            self._refuse_unless_safe()
+        self._control, theirs = socket.socketpair()
+        environment = {
+            "PATH": "/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MALLOC_ARENA_MAX": "2",
+            # One thread: a fork of a process with a thread pool would hang, and sums would depend on the machine.
+            **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")},
+        }
+        self._server = subprocess.Popen(
+            [sys.executable, "-s", "-m", "grader.forkserver"],
+            stdin=theirs.fileno(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=environment,
+            cwd=Path(__file__).parents[1],
+            start_new_session=True,
+        )
+        theirs.close()
+
+    def _refuse_unless_safe(self) -> None:
+        missing = [protection for protection in protections() if not protection.enforced]
+        if missing:
+            reasons = "; ".join(f"{item.name}: {item.detail}. {item.remedy}" for item in missing)
+            raise SandboxError(f"This machine can't confine student code ({reasons}). Run: grader doctor")
+        for private in self._private:
+            for path in readable_paths():
+                if private.resolve().is_relative_to(path):
+                    raise SandboxError(
+                        f"{private} lies inside {path}, which student code may read. Move the course to another folder."
+                    )
+
+    def close(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._server is not None:
+            self._server.kill()
+            self._server.wait()
+            if self._server.stderr:
+                self._server.stderr.close()
+        self._control = self._server = None
+
+    def _ask(self, request: str, *descriptors: int) -> list[Any]:
+        self.start()
+        assert self._control is not None and self._server is not None
+        try:
+            if not hasattr(self, "_ready"):
+                self._ready = receive(self._control)
+            socket.send_fds(self._control, [request.encode()], list(descriptors))
+            reply = receive(self._control)
+        except OSError:
+            reply = None
+        if reply is None:
+            complaint = self._server.stderr.read().decode(errors="replace")[-1500:] if self._server.stderr else ""
+            self.close()
+            raise SandboxError(f"The fork server ended. Run: grader doctor\n{complaint}")
+        return list(reply)
+
+    def run(self, job: Job, checks_file: Path) -> Execution:
+        """Run a job to its end. What hangs or crashes costs its cell or check; the rest is run again without it."""
+        execution = Execution()
+        skip: list[int] = []
+        remaining = list(range(len(job.runs)))
+        deadline = time.monotonic() + job.limits.submission_seconds
+        for _ in range(_RESTARTS):
+            part = replace(job, skip=(*job.skip, *skip), runs=tuple(job.runs[i] for i in remaining))
+            reached = self._attempt(part, checks_file, execution, remaining, deadline)
+            if reached is None:
+                return execution
+            kind, index = reached
+            if kind == "cell":
+                skip.append(index)
+            remaining = [i for i in remaining if i not in execution.checks]
+            if not remaining or kind == "budget":
+                break
+        for i in remaining:
+            execution.checks.setdefault(i, CheckRun("not_reached", fault=Fault("", execution.killed)))
+        return execution
+
+    def trial(self) -> list[str]:
+        """Run a process that tries to get out. Returns what it managed to do, of what it must not."""
+        with tempfile.TemporaryDirectory() as folder:
+            checks = Path(folder) / "checks.py"
+            checks.write_text(_TRIAL_CHECK, encoding="utf-8")
+            cells = tuple(_TRIAL.format(action=action.format(folder=folder)) for action in _ESCAPES.values())
+            limits = Limits(5, 5, 60, 512, 64, 8)
+            execution = self.run(Job(cells=cells, runs=(), limits=limits, confined=self.confined), checks)
+        return [
+            escape
+            for position, escape in enumerate(_ESCAPES)
+            if "refused" not in str(execution.cells[position].outputs)
+        ]
+
+    def _attempt(
+        self, job: Job, checks_file: Path, execution: Execution, positions: list[int], deadline: float
+    ) -> tuple[str, int] | None:
+        """One process. Returns None if it finished, else what it was at when it ended: a cell or a check."""
+        with _scratch() as scratch:
+            ours, theirs = socket.socketpair()
+            with ours:
+                with theirs:
+                    reply = self._ask(f"fork {checks_file}", theirs.fileno())
+                if reply[0] != "forked":
+                    raise SandboxError(str(reply[1]))
+                pid = int(reply[1])
+                conversation = _Conversation(execution, positions, job)
+                try:
+                    reason = conversation.hold(
+                        ours, replace(job, scratch=str(scratch), confined=self.confined), pid, deadline
+                    )
+                finally:
+                    # The server has not reaped it, so the number is still this process's.
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                    execution.cpu_seconds += float(self._ask(f"reap {pid}")[2])
+        return conversation.ended(reason)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Path]:
+    folder = tempfile.mkdtemp(prefix="grader-scratch-")
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Conversation:
+    """Reads one process's messages, and decides when it has had its time."""
+
+    def __init__(self, execution: Execution, positions: list[int], job: Job) -> None:
+        self._execution = execution
+        self._positions = positions
+        self._job = job
+        self._at: tuple[str, int] = ("cell", -1)
+        self._confined = False
+        self._done = False
+
+    def hold(self, channel: socket.socket, job: Job, pid: int, deadline: float) -> str:
+        """Give the job, take messages until the end. Returns why it ended: "" if the process ended by itself."""
+        channel.settimeout(30)
+        channel.sendall(pack(job.message()))
+        channel.setblocking(False)
+        inbox = Inbox()
+        limits = job.limits
+        base = _resident(pid)
+        until = min(deadline, time.monotonic() + _GRACE + limits.cell_seconds)
+        while not self._done:
+            if time.monotonic() > until:
+                return "budget" if time.monotonic() > deadline else "time"
+            readable, _, _ = select.select([channel], [], [], 0.25)
+            if not readable:
+                if _resident(pid) - base > 1.25 * limits.memory_mb * MEBIBYTE:
+                    return "memory"
+                continue
+            data = channel.recv(2**20)
+            if not data:
+                return ""
+            try:
+                for message in inbox.feed(data):
+                    self._take(message)
+                    seconds = limits.check_seconds if self._at[0] == "check" else limits.cell_seconds
+                    until = min(deadline, time.monotonic() + _GRACE + seconds)
+            except (WireError, LookupError, TypeError, ValueError) as error:
+                return f"it broke the protocol ({error})"
+        return ""
+
+    def _take(self, message: list[Any]) -> None:
+        name, *rest = message
+        execution = self._execution
+        if name in ("cell", "check"):
+            self._at = (name, int(rest[0]))
+        elif name == "ran":
+            index, status, fault, outputs = rest
+            execution.cells[int(index)] = CellRun(str(status), _fault(fault), tuple(map(safe_output, outputs)))
+        elif name == "checked":
+            execution.checks[self._positions[int(rest[0])]] = _check_run(rest[1:])
+        elif name == "mentions":
+            execution.mentions[str(rest[0])] = tuple(map(str, rest[1]))
+        elif name == "overlays":
+            execution.overlays = list(rest[0])
+        elif name == "confined":
+            self._confined = True
+        elif name == "refused" and not self._confined:  # later, only student code could say so
+            raise SandboxError(f"The sandbox could not be set up: {rest[0]}")
+        elif name == "done":
+            self._done = True
+        else:
+            raise ValueError(f"unknown message {name[:20]!r}")
+
+    def ended(self, reason: str) -> tuple[str, int] | None:
+        """Note what the end of the process costs."""
+        if self._done:
+            return None
+        kind, index = self._at
+        told = {
+            "time": "did not stop when its time was up, and was killed",
+            "memory": f"used more than {self._job.limits.memory_mb} MB of memory, and was killed",
+            "budget": f"the notebook used up its {self._job.limits.submission_seconds:g} s",
+            "": "ended the process (a crash, or more memory or time than allowed)",
+        }.get(reason, reason)
+        fault = Fault("", told)
+        if kind == "cell":
+            self._execution.cells[max(index, 0)] = CellRun("timed_out" if reason == "time" else "killed", fault)
+        elif self._positions[index] not in self._execution.checks:
+            status = "timed_out" if reason in ("time", "budget") else "killed"
+            self._execution.checks[self._positions[index]] = CheckRun(status, fault=fault)
+        self._execution.killed = told
+        return ("budget", index) if reason == "budget" else (kind, max(index, 0))
+
+
+def _fault(fault: Any) -> Fault | None:
+    if fault is None:
+        return None
+    name, message, line = fault
+    return Fault(str(name)[:100], str(message)[:500], int(line) if line is not None else None)
+
+
+def _check_run(rest: list[Any]) -> CheckRun:
+    status, *facts = rest
+    if status == "observed":
+        data, used, changed, lines = facts
+        return CheckRun(status, bytes(data), tuple(map(str, used)), tuple(str(c)[:80] for c in changed), int(lines))
+    if status == "raised":
+        return CheckRun(status, fault=_fault(facts))
+    if status in ("not_attempted", "not_defined", "timed_out", "unobservable"):
+        return CheckRun(status, fault=Fault("", str(facts[0])[:500]))
+    raise ValueError(f"unknown status {str(status)[:20]!r}")
+
+
+def _resident(pid: int) -> int:
+    """Resident memory of a process in bytes; 0 when it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError, ValueError):
+        return 0

@@ -1,0 +1,225 @@
+"""An IPython shell that runs a notebook's cells and keeps their outputs as nbformat would."""
+
+from __future__ import annotations
+
+import base64
+import io
+import linecache
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+Output = dict[str, Any]
+
+_MIME_TYPES = ("text/plain", "text/html", "image/png", "image/jpeg")
+
+NO_SHELL = "Shell commands are not run while grading.\n"
+_PROCESS_MAGICS = "sx system sc bash sh script perl ruby cmd pip conda mamba micromamba uv pypy python2 python3".split()
+
+
+class CellOutputs:
+    """The outputs of one cell, cut off after `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.items: list[Output] = []
+        self._room = limit
+
+    def add(self, output: Output, size: int) -> None:
+        if self._room <= 0:
+            return
+        if size > self._room:
+            output = {"output_type": "stream", "name": "stdout", "text": "[output left out: it is too large]\n"}
+            size = self._room
+        self._room -= size
+        self.items.append(output)
+
+    def write(self, name: str, text: str) -> None:
+        if not text or self._room <= 0:
+            return
+        if len(text) >= self._room:
+            text = text[: self._room] + "\n[the rest of the output was cut off]\n"
+            self._room = 0
+        self._room -= len(text)
+        last = self.items[-1] if self.items else None
+        if last is not None and last["output_type"] == "stream" and last["name"] == name:
+            last["parts"].append(text)
+        else:
+            self.items.append({"output_type": "stream", "name": name, "parts": [text]})
+
+    def finished(self) -> list[Output]:
+        """The outputs as nbformat has them."""
+        return [
+            {"output_type": "stream", "name": item["name"], "text": "".join(item["parts"])} if "parts" in item else item
+            for item in self.items
+        ]
+
+
+class _Stream(io.TextIOBase):
+    encoding = "utf-8"
+
+    def __init__(self, name: str, shell: NotebookShell) -> None:
+        self.name = name
+        self._shell = shell
+
+    def write(self, text: str) -> int:
+        self._shell.outputs.write(self.name, str(text))
+        return len(text)
+
+    def writable(self) -> bool:
+        return True
+
+
+class _Publisher(DisplayPublisher):
+    shell: NotebookShell
+
+    def publish(self, data: Any, metadata: Any = None, source: Any = None, **_: Any) -> None:
+        self.shell.add_display("display_data", data, metadata or {})
+
+    def clear_output(self, wait: bool = False) -> None:
+        self.shell.outputs.items.clear()
+
+
+class _Hook(DisplayHook):
+    shell: NotebookShell
+
+    def write_output_prompt(self) -> None: ...
+
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+        self.shell.add_display("execute_result", format_dict, md_dict or {})
+
+    def finish_displayhook(self) -> None: ...
+
+
+class NotebookShell(InteractiveShell):
+    """Runs cells as a notebook kernel would, without a kernel: no history file, no terminal, no commands."""
+
+    outputs: CellOutputs
+    display_pub_class = _Publisher
+    displayhook_class = _Hook
+
+    def __init__(self, **kwargs: Any) -> None:
+        config = Config()
+        config.HistoryManager.enabled = False
+        config.InteractiveShell.colors = "nocolor"
+        self.outputs = CellOutputs(0)
+        super().__init__(config=config, **kwargs)
+        formatter: Any = self.display_formatter
+        formatter.active_types = list(formatter.formatters)
+        self._refuse_processes()
+
+    def _refuse_processes(self) -> None:
+        def refuse(*_: Any, **__: Any) -> None:
+            sys.stdout.write(NO_SHELL)
+
+        for kind in ("line", "cell"):
+            for name in _PROCESS_MAGICS:
+                self.magics_manager.register_function(refuse, kind, name)
+        self.system = refuse  # type: ignore[method-assign]
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """Figures are drawn inline; there is no window."""
+
+    def getoutput(self, *_: Any, **__: Any) -> list[str]:
+        sys.stdout.write(NO_SHELL)
+        return []
+
+    def ask_exit(self) -> None:
+        """`exit` in a notebook ends nothing here: the next cell runs."""
+
+    def add_display(self, output_type: str, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        kept: dict[str, str] = {}
+        for mime in _MIME_TYPES:
+            value = data.get(mime)
+            if isinstance(value, bytes):
+                value = base64.b64encode(value).decode()
+            if isinstance(value, str):
+                kept[mime] = value
+        output: Output = {"output_type": output_type, "data": kept, "metadata": {}}
+        if output_type == "execute_result":
+            output["execution_count"] = self.execution_count
+        self.outputs.add(output, sum(map(len, kept.values())))
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        """Keep IPython's own reports (a usage error of a magic, say) as text."""
+        self.outputs.write("stderr", "\n".join(stb) + "\n")
+
+    def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+        """IPython's coloured report takes 50 ms. `run` writes a plain one."""
+
+    showsyntaxerror = showtraceback
+
+    def run(self, source: str, limit: int) -> tuple[BaseException | None, list[Output]]:
+        """Run one cell. Returns what it raised, if anything, and its outputs."""
+        self.outputs = CellOutputs(limit)
+        saved = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = _Stream("stdout", self), _Stream("stderr", self)
+        try:
+            result = self.run_cell(source, store_history=True)
+            error = result.error_before_exec or result.error_in_exec
+        finally:
+            sys.stdout, sys.stderr = saved
+        if error is not None:
+            self.outputs.add(error_output(error), 1000)
+        return error, self.outputs.finished()
+
+    def silently(self, action: Callable[[], Any]) -> Any:
+        """Call `action` with everything it prints or shows thrown away."""
+        self.outputs = CellOutputs(0)
+        saved = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = _Stream("stdout", self), _Stream("stderr", self)
+        try:
+            return action()
+        finally:
+            sys.stdout, sys.stderr = saved
+
+
+def error_output(error: BaseException) -> Output:
+    name, text = type(error).__name__, describe_error(error)
+    return {
+        "output_type": "error",
+        "ename": name,
+        "evalue": text,
+        "traceback": [*_frames(error), f"{name}: {text}"],
+    }
+
+
+def describe_error(error: BaseException) -> str:
+    """The message of an exception, bounded. A hostile __str__ gives an empty one."""
+    try:
+        return str(error.msg if isinstance(error, SyntaxError) else error)[:500]
+    except Exception:
+        return ""
+
+
+def _is_cell(filename: str) -> bool:
+    return filename.startswith("<ipython-input") or "ipykernel_" in filename
+
+
+def cell_line(error: BaseException) -> int | None:
+    """The innermost line of the notebook's own code that was running when `error` was raised."""
+    if isinstance(error, SyntaxError) and not error.__traceback__:
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__, limit=200) if _is_cell(frame.filename)]
+    if lines:
+        return lines[-1]
+    return error.lineno if isinstance(error, SyntaxError) else None
+
+
+def _frames(error: BaseException) -> list[str]:
+    if isinstance(error, SyntaxError):
+        shown = [f"line {error.lineno}", f"    {(error.text or '').rstrip()}"]
+        if error.offset and error.offset < 200:
+            shown.append("    " + " " * (error.offset - 1) + "^")
+        return shown
+    lines = []
+    for frame in traceback.extract_tb(error.__traceback__, limit=200)[-40:]:
+        if _is_cell(frame.filename):
+            lines.append(f"line {frame.lineno}, in {frame.name}")
+            lines.append(f"    {linecache.getline(frame.filename, frame.lineno or 0).strip()}")
+    return lines

@@ -1,0 +1,101 @@
+"""Reads what a student handed in. Nothing of it is executed here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+_LARGEST = 100 * 2**20
+
+
+class SubmissionError(ValueError):
+    """The file is no notebook that can be read: the message tells the student why."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A notebook file as handed in: its code cells by position, and a digest of its bytes.
+
+    `fault` says why it could not be read; it then has no cells.
+    """
+
+    name: str
+    digest: str
+    cells: tuple[tuple[int, str], ...] = ()
+    fault: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Submission:
+        """Read a notebook file. One that can't be read gives a Submission with a `fault`."""
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            return cls(path.name, digest, code_cells(read_notebook(path)))
+        except SubmissionError as error:
+            return cls(path.name, digest, fault=str(error))
+
+    @classmethod
+    def of(cls, name: str, notebook: NotebookNode, fault: str = "") -> Submission:
+        """A submission from a notebook that is in memory already."""
+        cells = () if fault else code_cells(notebook)
+        return cls(name, hashlib.sha256(json.dumps(cells).encode()).hexdigest(), cells, fault)
+
+
+def code_cells(notebook: NotebookNode) -> tuple[tuple[int, str], ...]:
+    """The (position, source) of every code cell that is not empty."""
+    return tuple(
+        (position, str(cell.source))
+        for position, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code" and str(cell.source).strip()
+    )
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Parse a notebook of any format version, brought up to version 4. Raises SubmissionError."""
+    size = path.stat().st_size
+    if size > _LARGEST:
+        raise SubmissionError(f"The file has {size / 2**20:.0f} MB; clear its outputs and hand it in again.")
+    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    if not text.strip():
+        raise SubmissionError("The file is empty. Save the notebook, and hand it in again.")
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise SubmissionError(f"The file is not a notebook (it is not JSON: {error}).") from None
+    if not isinstance(parsed, dict) or not ("cells" in parsed or "worksheets" in parsed):
+        raise SubmissionError("The file is JSON, but not a notebook: it has no cells.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # missing cell ids and the like: they are repaired below
+            notebook = nbformat.reads(text, as_version=4)
+            _repair(notebook)
+            nbformat.validate(notebook)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise SubmissionError(f"The file is not a valid notebook ({reason}).") from None
+    return notebook
+
+
+def _repair(notebook: NotebookNode) -> None:
+    """Give what other editors leave out: ids, execution counts, outputs, metadata."""
+    notebook.nbformat_minor = max(5, notebook.get("nbformat_minor", 0))
+    notebook.setdefault("metadata", NotebookNode())
+    seen: set[str] = set()
+    for position, cell in enumerate(notebook.cells):
+        source = cell.get("source", "")
+        cell.source = "".join(source) if isinstance(source, list) else source
+        cell.setdefault("metadata", NotebookNode())
+        if not isinstance(cell.get("id"), str) or cell.id in seen:
+            cell.id = f"cell-{position}"
+        seen.add(cell.id)
+        if cell.cell_type == "code":
+            cell.setdefault("execution_count", None)
+            cell.outputs = []  # the student's own outputs count for nothing, and may be broken
+        else:
+            for key in ("outputs", "execution_count"):
+                cell.pop(key, None)

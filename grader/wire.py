@@ -1,0 +1,77 @@
+"""The messages between the grader and a sandbox: length-prefixed msgpack, bounded, and never pickle."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Any
+
+import msgpack
+
+_LENGTH = struct.Struct("!I")
+LARGEST = 256 * 2**20
+
+
+class WireError(RuntimeError):
+    """What arrived is no message: too long, cut short or not msgpack."""
+
+
+def pack(message: Any) -> bytes:
+    """A message as the bytes that travel."""
+    body = msgpack.packb(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+def send(channel: socket.socket, message: Any) -> None:
+    channel.sendall(pack(message))
+
+
+def receive(channel: socket.socket) -> Any:
+    """The next message, or None at the end. Blocks; for channels whose other end is trusted."""
+    header = _exactly(channel, _LENGTH.size)
+    if header is None:
+        return None
+    body = _exactly(channel, _LENGTH.unpack(header)[0])
+    return None if body is None else msgpack.unpackb(body, strict_map_key=False)
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes | None:
+    parts = bytearray()
+    while len(parts) < size:
+        part = channel.recv(min(size - len(parts), 2**20))
+        if not part:
+            return None
+        parts += part
+    return bytes(parts)
+
+
+class Inbox:
+    """Messages from an untrusted process, as their bytes come in. At most `total` bytes are ever taken."""
+
+    def __init__(self, total: int = LARGEST) -> None:
+        self._buffer = bytearray()
+        self._room = total
+
+    def feed(self, data: bytes) -> list[list[Any]]:
+        """Take some bytes; return the messages that they complete, each a list that starts with its name."""
+        self._room -= len(data)
+        if self._room < 0:
+            raise WireError("the submission sent back too much")
+        self._buffer += data
+        messages = []
+        while len(self._buffer) >= _LENGTH.size:
+            size = _LENGTH.unpack_from(self._buffer)[0]
+            if size > LARGEST:
+                raise WireError("the submission sent back a message that is too long")
+            if len(self._buffer) < _LENGTH.size + size:
+                break
+            body = bytes(self._buffer[_LENGTH.size : _LENGTH.size + size])
+            del self._buffer[: _LENGTH.size + size]
+            try:
+                message = msgpack.unpackb(body, strict_map_key=False)
+            except Exception as error:
+                raise WireError(f"the submission sent back something else than a message: {error}") from None
+            if not (isinstance(message, list) and message and isinstance(message[0], str)):
+                raise WireError("the submission sent back something else than a message")
+            messages.append(message)
+        return messages
