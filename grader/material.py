@@ -78,9 +78,10 @@ class Material:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
     def job(self, cells: tuple[str, ...]) -> Job:
-        """The job that runs every check on a notebook's cells."""
+        """The job that runs every check on a notebook's cells. The lesson's own pictures are not drawn again."""
         runs = tuple(Run(name, self.seed(check)) for name, check in self.tests.checks.items())
-        return Job(cells=cells, runs=runs, limits=self.limits)
+        skip = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.pictures)
+        return Job(cells=cells, runs=runs, limits=self.limits, skip=skip)
 
     @cached_property
     def digest(self) -> str:
@@ -111,6 +112,11 @@ class Material:
             for cell in self.solution.cells
             if cell.cell_type == "code" and not any(key in cell.metadata for key in _NOT_SOLUTION)
         )
+
+    @cached_property
+    def pictures(self) -> frozenset[str]:
+        """Sources of the cells that only draw. They take most of a notebook's time and are worth no point."""
+        return frozenset(cell.source.strip() for cell in self.solution.cells if "picture" in cell.metadata)
 
     def references(self, sandbox: Sandbox) -> Mapping[str, Reference]:
         """What the reference solution gives for each check. Raises AuthorError if it fails one."""

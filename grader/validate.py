@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from nbformat import NotebookNode
 from pydantic import BaseModel, computed_field
 
 from grader.build import outdated, source_notebook
@@ -14,7 +16,7 @@ from grader.judge import judge
 from grader.material import Material, Overlay, Reference
 from grader.report import Report, Verdict
 from grader.sandbox import CheckRun, Sandbox
-from grader.submission import Submission, read_notebook
+from grader.submission import Submission, code_cells, read_notebook
 
 
 class Validation(BaseModel):
@@ -63,7 +65,7 @@ def _validate(material: Material, sandbox: Sandbox, found: Validation) -> None:
     reference = grade(Submission.of("reference", source), material, sandbox)
     found.reference = reference.score
     found.faults += [f"the reference fails check {name}: {message}" for name, message in _failed(reference)]
-    found.faults += [f"cell {cell.cell} of the solution {cell.message}" for cell in reference.cells]
+    found.faults += _cell_faults(material, sandbox, "solution", source)
     _validate_stub(material, sandbox, found)
     _validate_overlays(material, sandbox, found)
 
@@ -74,12 +76,25 @@ def _validate_stub(material: Material, sandbox: Sandbox, found: Validation) -> N
     path = material.course.folder("release") / material.name / f"{material.name}.ipynb"
     if not path.is_file():
         return
-    stub = grade(Submission.of("stub", read_notebook(path)), material, sandbox)
+    notebook = read_notebook(path)
+    stub = grade(Submission.of("stub", notebook), material, sandbox)
     found.stub = stub.score
     for problem in stub.problems:
         if problem.score:
             found.faults.append(f"the stub of {problem.name} scores {problem.score:g} points")
-    found.faults += [f"cell {cell.cell} of the stub notebook {cell.message}" for cell in stub.cells]
+    found.faults += _cell_faults(material, sandbox, "stub notebook", notebook)
+
+
+def _cell_faults(material: Material, sandbox: Sandbox, what: str, notebook: NotebookNode) -> Iterator[str]:
+    """The cells that do not run, pictures included. A stub may raise NotImplementedError, and only that."""
+    cells = code_cells(notebook)
+    job = replace(material.job(tuple(source for _, source in cells)), skip=(), runs=())
+    execution = sandbox.run(job, material.tests.path)
+    for index, (position, _) in enumerate(cells):
+        run = execution.cells.get(index)
+        if run is None or (run.fault is not None and run.fault.name != "NotImplementedError"):
+            told = "did not run" if run is None or run.fault is None else f"{run.fault.name} {run.fault.message}"
+            yield f"cell {position + 1} of the {what} does not run through: {told.strip()}"
 
 
 def _failed(report: Report) -> Iterator[tuple[str, str]]:
