@@ -57,6 +57,11 @@ class Problem:
     operators: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
 
+    def __post_init__(self) -> None:
+        for name in ("forbidden", "operators"):
+            if isinstance(getattr(self, name), str):  # a tuple of one that lost its comma
+                object.__setattr__(self, name, (getattr(self, name),))
+
     @property
     def points(self) -> float:
         return sum(check.points for check in self.checks)
@@ -102,7 +107,8 @@ def check(
     after:   applied to both observations in the trusted process before they are compared. Compute facts
              there rather than in the check: what the check returns comes from the student's process.
     cost:    the student's code may execute at most this many times the lines of Python that the reference
-             executes (a loop over pixels where an array operation does it). Deterministic: not a time.
+             executes, libraries' lines included and a few hundred free (a loop over pixels where an array
+             operation does it). Deterministic: not a time.
     """
     if points <= 0:
         raise AuthorError(f"a check of {problem!r} is worth {points} points: give it more than 0")

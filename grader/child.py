@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import tempfile
+import traceback
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from IPython.core.inputtransformer2 import TransformerManager
 
-from grader.checks import Alternative, Check, HiddenTests, Misconception, marked
+from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, marked
 from grader.confine import ConfinementError, Limits, confine
 from grader.forbidden import Source, Watch
 from grader.observation import ObservationError, encode, plain
@@ -151,12 +152,14 @@ def _run_cells(channel: socket.socket, job: Job, shell: NotebookShell) -> None:
 
 def _run_checks(channel: socket.socket, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch) -> None:
     namespace = shell.user_ns
-    overlays = _overlays(job, namespace)
-    if job.overlays:
-        catalogue = [
-            [type(mark).__name__, *([asdict(mark)])] for mark, _ in overlays.values()
-        ]  # the author's own process: tell what it found
-        send(channel, ["overlays", catalogue])
+    overlays: dict[str, tuple[Any, Any]] = {}
+    if job.overlays:  # the author's own process: tell what it found
+        try:
+            overlays = _overlays(job, namespace)
+        except Exception as error:
+            send(channel, ["overlays", [], f"{type(error).__name__}: {error} (line {_last_line(error)})"])
+            return
+        send(channel, ["overlays", [[type(mark).__name__, asdict(mark)] for mark, _ in overlays.values()], ""])
     checks = tests.checks
     for position, run in enumerate(job.runs):
         check = checks[run.check]
@@ -169,10 +172,9 @@ def _run_checks(channel: socket.socket, job: Job, tests: HiddenTests, shell: Not
 
 def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Execute the author's misconceptions and alternatives beside what the reference cells defined."""
-    if not job.overlays:
-        return {}
     solution = types.ModuleType(f"solutions.{job.module}")
-    vars(solution).update(namespace)
+    own = dict(vars(solution))
+    vars(solution).update({**namespace, **own})  # its name stays its own: the notebook's is __main__
     package = types.ModuleType("solutions")
     setattr(package, job.module, solution)
     sys.modules["solutions"], sys.modules[solution.__name__] = package, solution
@@ -182,8 +184,15 @@ def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]
         sys.modules[module.__name__] = module
         exec(compile(source, module.__name__, "exec"), vars(module))
         for kind in (Misconception, Alternative):
-            found.update({mark.name: (mark, value) for mark, value in marked(vars(module), kind)})
+            for mark, value in marked(vars(module), kind):
+                if mark.name in found:
+                    raise AuthorError(f"two of them are named {mark.name}: rename one")
+                found[mark.name] = mark, value
     return found
+
+
+def _last_line(error: BaseException) -> int | None:
+    return traceback.extract_tb(error.__traceback__)[-1].lineno
 
 
 def _observe(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -123,17 +124,19 @@ def validate(
     if as_json:
         print(json.dumps([one.model_dump() for one in found], indent=2))
     else:
-        table = Table("assignment", "problems", "checks", "reference", "stub", "caught", "diagnosed", "alternatives")
+        table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("assignment", no_wrap=True)
+        for column in ("checks", "reference", "stub", "caught", "diagnosed", "kept"):
+            table.add_column(column, justify="right")
         for one in found:
             table.add_row(
                 one.assignment,
-                str(one.problems),
                 str(one.checks),
-                f"{one.reference:g} of {one.points:g} + {one.bonus_points:g}",
+                f"{one.reference:g}/{one.points + one.bonus_points:g}",
                 f"{one.stub:g}",
-                f"{one.caught} of {one.misconceptions}",
-                f"{one.diagnosed} of {one.misconceptions}",
-                f"{one.accepted} of {one.alternatives}",
+                f"{one.caught}/{one.misconceptions}",
+                f"{one.diagnosed}/{one.misconceptions}",
+                f"{one.accepted}/{one.alternatives}",
             )
         out.print(table)
         for one in found:

@@ -19,8 +19,8 @@ _ATOL = {"float16": 1e-3, "bfloat16": 1e-2, "float32": 1e-5, "complex64": 1e-5}
 class Difference:
     """Why an observation is not the reference's.
 
-    fact:   what is wrong, with no value of the expected answer in it: "shape (5,) instead of (3, 5)".
-    detail: how far off, and where first.
+    fact:   what is wrong, and nothing about the expected answer but its kind: "the shape is wrong".
+    detail: the same with shapes, dtypes, lengths, how far off, and where first: "shape (5,) instead of (3, 5)".
     values: the two values at that place.
     where:  which part of the observation, such as "result 2" or "case 'one example'".
     """
@@ -70,11 +70,11 @@ class Structural(Comparison):
 
     def _lists(self, observed: Any, expected: list[Any]) -> Difference | None:
         if isinstance(observed, np.ndarray) and observed.ndim:
-            observed = list(observed)
+            observed = list(observed) if observed.ndim > 1 else observed.tolist()
         if not isinstance(observed, list):
             return _wrong_kind(observed, expected)
         if len(observed) != len(expected):
-            return Difference(f"{_count(len(observed))} instead of {len(expected)}")
+            return _wrong_length(observed, expected)
         for index, (left, right) in enumerate(zip(observed, expected, strict=True)):
             found = self.difference(left, right)
             if found:
@@ -88,9 +88,8 @@ class Structural(Comparison):
             return None
         if isinstance(expected, Opaque):
             return _wrong_kind(observed, expected)
-        return Difference(
-            "the answer differs", f"got {observed!r:.200}", f"{observed!r:.200} instead of {expected!r:.200}"
-        )
+        got = f"{observed!r:.200}"
+        return Difference("the answer differs", f"the answer differs: got {got}", f"{got} instead of {expected!r:.200}")
 
     def _numbers(self, observed: Any, expected: Any) -> Difference | None:
         number = np.ndim(expected) == 0
@@ -99,23 +98,24 @@ class Structural(Comparison):
         if number:
             # A number is a number: a Python float, a NumPy scalar, or a tensor without dimensions.
             if np.ndim(observed):
-                return Difference(f"shape {np.shape(observed)} instead of a single number")
+                return Difference("the shape is wrong", f"shape {np.shape(observed)} instead of a single number")
         else:
             if isinstance(observed, Tensor) != isinstance(expected, Tensor) or not isinstance(observed, np.ndarray):
                 return _wrong_kind(observed, expected)
             if observed.shape != expected.shape:
-                return Difference(f"shape {observed.shape} instead of {expected.shape}")
+                return Difference("the shape is wrong", f"shape {observed.shape} instead of {expected.shape}")
             left, right = _dtype(observed), _dtype(expected)
             if self.check_dtype and left != right and not (observed.dtype.kind in "iu" and expected.dtype.kind in "iu"):
-                return Difference(f"{left} instead of {right}")
-        try:
-            return self.leaf(_wide(observed), _wide(expected), _dtype(expected))
-        except (OverflowError, ValueError):
-            return Difference("a number out of range")
+                return Difference("the dtype is wrong", f"{left} instead of {right}")
+        if np.asarray(observed).dtype.kind == "O" or np.asarray(expected).dtype.kind == "O":
+            # An integer beyond 64 bits.
+            return None if observed == expected else Difference("a number out of range")
+        dtypes = _dtype(observed), _dtype(expected)
+        return self.leaf(np.asarray(observed), np.asarray(expected), dtypes)
 
     @abstractmethod
-    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtype: str) -> Difference | None:
-        """Compare two arrays of one shape; `dtype` is the name of the expected dtype."""
+    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtypes: tuple[str, str]) -> Difference | None:
+        """Compare two numeric arrays of one shape; `dtypes` are their dtypes as NumPy or torch names them."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +126,25 @@ class Close(Structural):
     atol: float | None = None
     check_dtype: bool = True
 
-    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtype: str) -> Difference | None:
-        if expected.dtype.kind in "iub":
-            rtol, atol = self.rtol or 0.0, self.atol or 0.0
-        else:
-            rtol = _RTOL.get(dtype, 1e-6) if self.rtol is None else self.rtol
-            atol = _ATOL.get(dtype, 1e-9) if self.atol is None else self.atol
+    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtypes: tuple[str, str]) -> Difference | None:
+        rtol, atol = self._tolerance(expected, dtypes)
+        left, right = _float(observed), _float(expected)
         with np.errstate(all="ignore"):
-            finite = np.abs(expected[np.isfinite(expected)])
-            scale = max(1.0, float(finite.max())) if finite.size else 1.0
-            gap = np.abs(observed - expected)
-            same = (observed == expected) | (np.isnan(observed) & np.isnan(expected))
-            wrong = ~(same | (gap <= atol * scale + rtol * np.abs(expected)))
-        return _values(observed, expected, gap, wrong)
+            # Equality of the numbers as they are: integers of 64 bits do not fit into a float.
+            same = (observed == expected) | (np.isnan(left) & np.isnan(right))
+            sizes = np.where(np.isfinite(right), np.abs(right), 0.0)
+            scale = max(1.0, float(np.max(sizes, initial=0.0)))
+            gap = np.abs(left - right)
+            near = np.isfinite(gap) & (gap <= atol * scale + rtol * sizes) & (rtol + atol > 0)
+        return _values(observed, expected, gap, np.asarray(~(same | near)))
+
+    def _tolerance(self, expected: np.ndarray, dtypes: tuple[str, str]) -> tuple[float, float]:
+        if expected.dtype.kind in "iub":
+            return self.rtol or 0.0, self.atol or 0.0
+        # A single number may come in another dtype than the reference's: the coarser one decides.
+        rtol = max(_RTOL.get(dtype, 1e-6) for dtype in dtypes) if self.rtol is None else self.rtol
+        atol = max(_ATOL.get(dtype, 1e-9) for dtype in dtypes) if self.atol is None else self.atol
+        return rtol, atol
 
 
 @dataclass(frozen=True)
@@ -147,9 +153,9 @@ class UpToSign(Structural):
 
     close: Close = Close()
 
-    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtype: str) -> Difference | None:
-        found = self.close.leaf(observed, expected, dtype)
-        if found and self.close.leaf(-observed, expected, dtype):
+    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtypes: tuple[str, str]) -> Difference | None:
+        found = self.close.leaf(observed, expected, dtypes)
+        if found and self.close.leaf(-_float(observed), expected, dtypes):
             return found
         return None
 
@@ -163,9 +169,11 @@ class SameDistribution(Structural):
 
     significance: float = 1e-5
 
-    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtype: str) -> Difference | None:
+    def leaf(self, observed: np.ndarray, expected: np.ndarray, dtypes: tuple[str, str]) -> Difference | None:
         from scipy.stats import ks_2samp
 
+        if not expected.size:
+            return None  # nothing was drawn, on both sides
         if not np.isfinite(observed).all():
             return Difference("some values are not finite")
         p_value = float(ks_2samp(observed.ravel(), expected.ravel()).pvalue)
@@ -173,6 +181,7 @@ class SameDistribution(Structural):
             return None
         return Difference(
             "the values are distributed differently",
+            "the values are distributed differently: "
             f"mean {observed.mean():.4g}, standard deviation {observed.std():.4g}",
             f"instead of mean {expected.mean():.4g}, standard deviation {expected.std():.4g}",
         )
@@ -185,10 +194,10 @@ class SameSet(Comparison):
     item: Comparison = Close()
 
     def difference(self, observed: Any, expected: Any) -> Difference | None:
-        if not isinstance(observed, (list, np.ndarray)) or (np.ndim(observed) == 0 and not isinstance(observed, list)):
+        if not isinstance(observed, list) and not (isinstance(observed, np.ndarray) and observed.ndim):
             return _wrong_kind(observed, expected)
         if len(observed) != len(expected):
-            return Difference(f"{_count(len(observed))} instead of {len(expected)}")
+            return _wrong_length(observed, expected)
         left = list(expected)
         for index, one in enumerate(observed):
             for position, other in enumerate(left):
@@ -196,7 +205,8 @@ class SameSet(Comparison):
                     del left[position]
                     break
             else:
-                return Difference("the items differ", f"item {index + 1} does not belong there", f"got {_short(one)}")
+                told = f"the items differ: item {index + 1} does not belong there"
+                return Difference("the items differ", told, f"got {_short(one)}")
         return None
 
 
@@ -208,8 +218,10 @@ class Bound(Comparison):
     lower: bool
 
     def difference(self, observed: Any, expected: Any) -> Difference | None:
-        if not isinstance(observed, (bool, int, float, np.ndarray)) or np.ndim(observed):
+        if not isinstance(observed, (int, float, np.ndarray)) or np.ndim(observed):
             return _wrong_kind(observed, expected)
+        if np.asarray(observed).dtype.kind not in "biuf":
+            return Difference("a number out of range")
         number = float(observed)
         if number >= self.value if self.lower else number <= self.value:
             return None
@@ -267,7 +279,7 @@ def describe(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return "a NumPy array" if value.ndim else "a number"
     if isinstance(value, bool):
-        return str(value)
+        return "True or False"
     names: list[tuple[type | tuple[type, ...], str]] = [
         ((int, float, complex), "a number"),
         (str, "a string"),
@@ -288,8 +300,9 @@ def _inside(place: str, found: Difference) -> Difference:
     return replace(found, where=f"{place}, {found.where}" if found.where else place)
 
 
-def _count(number: int) -> str:
-    return f"{number} item" if number == 1 else f"{number} items"
+def _wrong_length(observed: Any, expected: Any) -> Difference:
+    count = f"{len(observed)} item" + ("s" if len(observed) != 1 else "")
+    return Difference("the number of items is wrong", f"{count} instead of {len(expected)}")
 
 
 def _dtype(value: Any) -> str:
@@ -298,14 +311,9 @@ def _dtype(value: Any) -> str:
     return str(np.asarray(value).dtype)
 
 
-def _wide(value: Any) -> np.ndarray:
-    """As an array wide enough that a difference can't overflow or wrap round."""
-    array = np.asarray(value)
-    if array.dtype.kind == "b":
-        return array.astype(np.int64)
-    if array.dtype.kind == "u" or array.dtype.kind == "f":
-        return array.astype(np.float64)
-    return array
+def _float(array: np.ndarray) -> np.ndarray:
+    """In a type whose differences don't wrap round."""
+    return np.asarray(array, dtype=np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def _values(observed: np.ndarray, expected: np.ndarray, gap: np.ndarray, wrong: np.ndarray) -> Difference | None:
@@ -317,9 +325,10 @@ def _values(observed: np.ndarray, expected: np.ndarray, gap: np.ndarray, wrong: 
     values = f"{_number(got)} instead of {_number(want)}{place}"
     largest = np.max(gap, where=np.isfinite(gap), initial=0.0)
     if not np.isfinite(got) and np.isfinite(want):
-        return Difference(f"{_number(got)} where a finite number is expected", f"first{place}" if place else "", values)
+        fact = f"{_number(got)} where a finite number is expected"
+        return Difference(fact, f"{fact}: first{place}" if place else "", values)
     if not np.isfinite(gap[first]):
-        return Difference("the values differ", f"got {_number(got)}{place}", values)
+        return Difference("the values differ", f"the values differ: got {_number(got)}{place}", values)
     detail = f"differs by up to {_number(largest)}"
     if place:
         detail += f"; first{place}"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import functools
 import importlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from grader.checks import Problem
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class Source:
@@ -19,27 +20,18 @@ class Source:
     """
 
     def __init__(self, cells: Iterable[str]) -> None:
-        self._definitions: dict[str, list[ast.AST]] = {}
+        self._definitions: dict[str, list[ast.stmt]] = {}
         self._aliases: dict[str, str] = {}
         for cell in cells:
             try:
                 tree = ast.parse(cell)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
-            for node in ast.walk(tree):
-                self._note_import(node)
             for statement in tree.body:
+                if not isinstance(statement, _SCOPES):
+                    self._aliases.update(_imported(statement))
                 for name in _defined(statement):
                     self._definitions.setdefault(name, []).append(statement)
-
-    def _note_import(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.asname:
-                    self._aliases[alias.asname] = alias.name
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                self._aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
 
     def uses(self, problem: str, forbidden: Iterable[str]) -> list[str]:
         """The forbidden dotted names that `problem`'s definition, or a helper it reaches, mentions."""
@@ -54,34 +46,47 @@ class Source:
             seen.add(name)
             for definition in self._definitions.get(name, []):
                 local = _locals(definition)
+                aliases = {**self._aliases, **_imported(definition)}
                 for node in ast.walk(definition):
-                    dotted, root = self._dotted(node)
+                    dotted, root = _dotted(node, aliases)
                     if root and root not in local:
                         waiting.append(root)
                         if _canonical(dotted) in wanted:
                             found.add(wanted[_canonical(dotted)])
         return sorted(found)
 
-    def _dotted(self, node: ast.AST) -> tuple[str, str]:
-        """The full dotted name of an expression such as `F.batch_norm`, and the name that it starts with."""
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return "", ""
-        return ".".join([self._aliases.get(node.id, node.id), *reversed(parts)]), node.id
+
+def _imported(statement: ast.stmt) -> dict[str, str]:
+    """The full dotted names of what the imports in a statement bind."""
+    aliases = {}
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import):
+            aliases.update({alias.asname: alias.name for alias in node.names if alias.asname})
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            aliases.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
+    return aliases
+
+
+def _dotted(node: ast.AST, aliases: dict[str, str]) -> tuple[str, str]:
+    """The full dotted name of an expression such as `F.batch_norm`, and the name that it starts with."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return "", ""
+    return ".".join([aliases.get(node.id, node.id), *reversed(parts)]), node.id
 
 
 def _defined(statement: ast.stmt) -> list[str]:
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    if isinstance(statement, _SCOPES):
         return [statement.name]
     return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def _locals(definition: ast.AST) -> set[str]:
     """Names that a function sets itself: another cell's variable of the same name is none of its business."""
-    if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    if not isinstance(definition, _SCOPES):
         return set()
     nodes = list(ast.walk(definition))
     arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
@@ -107,25 +112,22 @@ class Watch:
             self._wrap(name)
 
     def _wrap(self, dotted: str) -> None:
-        module_name, _, name = dotted.rpartition(".")
-        try:
-            owner = importlib.import_module(module_name)
-            target = getattr(owner, name)
-        except (ImportError, AttributeError):
-            return  # only in the author's list: the name in the source is still found
+        owner, name = _owner(dotted)
+        target = getattr(owner, name, None)
         if isinstance(target, type):
-            with contextlib.suppress(TypeError):  # an extension type's __init__ can't be replaced
-                target.__init__ = self._noting(dotted, target.__init__)  # type: ignore[misc]
-        else:
-            setattr(owner, name, self._noting(dotted, target))
+            owner, name, target = target, "__init__", target.__init__  # type: ignore[misc]
+        if callable(target):
+            with contextlib.suppress(TypeError, AttributeError):  # parts of an extension type can't be replaced
+                setattr(owner, name, self._noting(dotted, target))
 
     def _noting(self, dotted: str, function: Any) -> Any:
-        @functools.wraps(function)
+        # Without functools.wraps, which would leave the way round it in __wrapped__.
         def noting(*args: Any, **kwargs: Any) -> Any:
             if self._used is not None:
                 self._used.add(dotted)
             return function(*args, **kwargs)
 
+        noting.__name__, noting.__doc__ = getattr(function, "__name__", dotted), getattr(function, "__doc__", None)
         return noting
 
     @contextlib.contextmanager
@@ -139,6 +141,20 @@ class Watch:
         finally:
             self._used = None
             used &= {*problem.forbidden, *problem.operators}
+
+
+def _owner(dotted: str) -> tuple[Any, str]:
+    """The module or class that holds a dotted name, and the last part of the name."""
+    parts = dotted.split(".")
+    for length in range(len(parts) - 1, 0, -1):
+        try:
+            owner: Any = importlib.import_module(".".join(parts[:length]))
+        except ImportError:
+            continue
+        for part in parts[length:-1]:
+            owner = getattr(owner, part, None)
+        return owner, parts[-1]
+    return None, parts[-1]
 
 
 def _operators(used: set[str]) -> Any:

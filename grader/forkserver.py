@@ -3,8 +3,9 @@
 It is started fresh, so it inherits nothing of the grader's memory. It never reads a submission: the forked child gets
 its job on a channel of its own. Requests come on standard input, a socket:
 
-    fork CHECKS_FILE (with the child's channel attached)  ->  ["forked", pid] or ["failed", message]
-    reap PID                                              ->  ["reaped", wait status, user + system seconds]
+    fork CHECKS_FILE [MODULE...]  ->  ["forked", pid] or ["failed", message]
+        one field a line, with the child's channel attached; the modules are what the assignment's notebook imports
+    reap PID                      ->  ["reaped", wait status, user + system seconds]
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -24,7 +26,7 @@ from grader.checks import AuthorError, HiddenTests
 from grader.shell import NotebookShell
 from grader.wire import pack
 
-_REQUEST = 4096
+_REQUEST = 65536
 
 
 def _preload() -> NotebookShell:
@@ -73,7 +75,7 @@ def _serve(control: socket.socket, shell: NotebookShell, tests: dict[str, Hidden
         data, descriptors, _, _ = socket.recv_fds(control, _REQUEST, 1)
         if not data:
             return
-        verb, _, argument = data.decode().partition(" ")
+        verb, argument, *modules = data.decode().split("\n")
         reply: list[Any]
         if verb == "reap":
             pid = int(argument)
@@ -84,7 +86,7 @@ def _serve(control: socket.socket, shell: NotebookShell, tests: dict[str, Hidden
             try:
                 if argument not in tests:
                     tests[argument] = HiddenTests.load(Path(argument))
-                    gc.freeze()
+                    _import(modules, tests[argument])
                 pid = _fork(descriptors[0], control, tests[argument], shell)
                 children.add(pid)
                 reply = ["forked", pid]
@@ -92,6 +94,16 @@ def _serve(control: socket.socket, shell: NotebookShell, tests: dict[str, Hidden
                 reply = ["failed", str(error)]
             os.close(descriptors[0])
         control.sendall(pack(reply))
+
+
+def _import(modules: list[str], tests: HiddenTests) -> None:
+    """Import what the notebooks of an assignment import, and what its problems forbid, before anybody pays for it."""
+    forbidden = {name.rpartition(".")[0] for problem in tests.problems.values() for name in problem.forbidden}
+    for module in [*modules, *sorted(forbidden)]:
+        # One that is missing here fails in the notebook too, where the student can read it.
+        with contextlib.suppress(Exception):
+            importlib.import_module(module)
+    gc.freeze()
 
 
 def _fork(descriptor: int, control: socket.socket, tests: HiddenTests, shell: NotebookShell) -> int:

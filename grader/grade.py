@@ -21,7 +21,7 @@ def grade(submission: Submission, material: Material, sandbox: Sandbox) -> Repor
     if submission.fault:
         return _report(submission, material, Execution(), _unreadable(material, submission.fault), [submission.fault])
     sources = tuple(source for _, source in submission.cells)
-    execution = sandbox.run(material.job(sources), material.tests.path)
+    execution = sandbox.run(material.job(sources), material.tests.path, material.imports)
     notes = [f"{execution.killed[0].upper()}{execution.killed[1:]}."] if execution.killed else []
     return _report(submission, material, execution, _problems(submission, material, sandbox, execution), notes)
 
@@ -131,6 +131,7 @@ def _why_not_defined(name: str, submission: Submission, execution: Execution) ->
         run = execution.cells.get(index)
         if run is not None and run.fault is not None and run.status != "ok":
             line = f" at line {run.fault.line}" if run.fault.line else ""
-            return f"{name} is not defined: its cell (number {position + 1}) raised {run.fault.name}{line}"
+            told = f"raised {run.fault.name}{line}" if run.status == "raised" else run.fault.message
+            return f"{name} is not defined: its cell (number {position + 1}) {told}"
     near = difflib.get_close_matches(name, [other for other in defined if other != name], n=1, cutoff=0.6)
     return f"{name} is not defined: was it renamed{f' to {near[0]}' if near else ''}?"

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any, Literal
 
 from grader.checks import Check
 from grader.compare import Close, Difference
 from grader.material import Reference
-from grader.observation import ObservationError, decode
+from grader.observation import ObservationError, decode, plain
 from grader.report import CheckResult, Verdict
 from grader.sandbox import CheckRun, Fault
 
 Reveal = Literal["hints", "differences", "full"]
+
+_UNUSABLE = Difference("what was returned can't be used")
 
 # Whatever the reference needs, a few lines more are always right.
 _FREE_LINES = 200
@@ -88,20 +91,19 @@ def _compared(check: Check, run: CheckRun, reference: Reference, reveal: Reveal)
 
 def difference(check: Check, observed: Any, expected: Any) -> Difference | None:
     """How `observed` differs from `expected` in the sense of the check; both may be from anywhere."""
-    if check.after is None:
-        return check.compare.difference(observed, expected)
-    wanted = check.after(expected)
+    wanted = expected if check.after is None else plain(check.after(expected))
     try:
-        return check.compare.difference(check.after(observed), wanted)
+        got = observed if check.after is None else plain(check.after(observed))
+        return check.compare.difference(got, wanted)
     except Exception:
         # Not even of the kind that the check can work with: say what kind it is instead.
-        return Close().difference(observed, expected) or Difference("what was returned can't be used")
+        with contextlib.suppress(Exception):
+            return Close().difference(observed, expected) or _UNUSABLE
+        return _UNUSABLE
 
 
 def _message(found: Difference, reveal: Reveal) -> str:
-    parts = [found.fact]
-    if reveal != "hints" and found.detail:
-        parts = [found.detail if found.fact.startswith("the value") else f"{found.fact}: {found.detail}"]
+    parts = [found.fact if reveal == "hints" else found.detail or found.fact]
     if reveal == "full" and found.values:
         parts.append(found.values)
     where = f"{found.where}: " if found.where else ""

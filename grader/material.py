@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import platform
 from collections.abc import Mapping
@@ -118,6 +119,14 @@ class Material:
         """Sources of the cells that only draw. They take most of a notebook's time and are worth no point."""
         return frozenset(cell.source.strip() for cell in self.solution.cells if "picture" in cell.metadata)
 
+    @cached_property
+    def imports(self) -> tuple[str, ...]:
+        """The modules that the lesson imports."""
+        trees = [ast.parse(cell) for cell in self.reference_cells]
+        nodes = [node for tree in trees for node in ast.walk(tree)]
+        plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        return tuple(sorted(plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}))
+
     def references(self, sandbox: Sandbox) -> Mapping[str, Reference]:
         """What the reference solution gives for each check. Raises AuthorError if it fails one."""
         if "_references" not in vars(self):
@@ -157,10 +166,12 @@ class Material:
             return Execution()
         base = replace(self.job(self.reference_cells), overlays=sources, module=self.name, runs=())
         # First what there is, then all of it: the runs have to name the overlays.
-        catalogue = self._run(sandbox, base).overlays
+        first = self._run(sandbox, base)
+        catalogue = first.overlays
         if not catalogue:
-            names = " and ".join(str(path) for path in self._overlay_files)
-            raise AuthorError(f"{names} can't be imported beside the solution, or define nothing")
+            names = " or ".join(str(path) for path in self._overlay_files)
+            why = first.overlay_fault or first.killed or "no function in it is decorated"
+            raise AuthorError(f"{names} can't be used: {why}")
         runs = tuple(
             Run(check.name, self.seed(check), facts["name"])
             for _, facts in catalogue
@@ -194,7 +205,8 @@ class Material:
     def _run(self, sandbox: Sandbox, job: Job) -> Execution:
         # Hundreds of runs in one process: the author's material gets the time that they need together.
         seconds = job.limits.submission_seconds + job.limits.check_seconds * len(job.runs)
-        return sandbox.run(replace(job, limits=replace(job.limits, submission_seconds=seconds)), self.tests.path)
+        longer = replace(job, limits=replace(job.limits, submission_seconds=seconds))
+        return sandbox.run(longer, self.tests.path, self.imports)
 
     def _cached(self, part: str, make: Any) -> Execution:
         file = self.course.root / "build" / "cache" / f"{self.name}-{part}-{self.digest[:24]}.msgpack"

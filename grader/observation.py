@@ -44,73 +44,96 @@ class Opaque:
     type_name: str
 
 
-def plain(value: Any, _depth: int = 0) -> Any:
+def plain(value: Any) -> Any:
     """Copy `value` as plain data: None, bool, int, float, complex, str, list, dict, ndarray, torch tensor, Opaque.
 
     Tuples become lists, subclasses their plain kind. Runs in the sandbox, on whatever the student returned.
     Raises ObservationError if it is too deep, too large, or sparse.
     """
-    if _depth > _DEPTH:
-        raise ObservationError(f"what was returned is nested more than {_DEPTH} levels deep")
-    kind = type(value)
-    if value is None or kind in (bool, int, float, complex):
-        return value
-    if isinstance(value, str):
-        text = str.__str__(value)
+    return _Copy().of(value, 0)
+
+
+class _Copy:
+    """One copy, and the room that is left for it: what is met twice counts twice, as it is written out twice."""
+
+    def __init__(self) -> None:
+        self._items = _ITEMS
+        self._bytes = _BYTES
+
+    def of(self, value: Any, depth: int) -> Any:
+        if depth > _DEPTH:
+            raise ObservationError(f"what was returned is nested more than {_DEPTH} levels deep")
+        kind = type(value)
+        if value is None or kind in (bool, int, float, complex):
+            return value
+        if isinstance(value, str):
+            return self._text(str.__str__(value))
+        if isinstance(value, np.generic):
+            value = np.asarray(value)
+            return value.item() if value.dtype.name in _DTYPES else Opaque(kind.__name__)
+        if isinstance(value, np.ndarray):
+            array = np.ndarray.view(value, np.ndarray)
+            if array.dtype.name not in _DTYPES:
+                return Opaque(f"NumPy array of dtype {array.dtype.name}")
+            self._take_bytes(array.nbytes)
+            return np.array(array, dtype=array.dtype.newbyteorder("="))
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(value, torch.Tensor):
+            return self._tensor(torch, value)
+        if isinstance(value, dict):
+            self._take_items("dict", dict.__len__(value))
+            return {self._key(key): self.of(item, depth + 1) for key, item in dict.items(value)}
+        if isinstance(value, (list, tuple)):
+            base: Any = list if isinstance(value, list) else tuple
+            self._take_items(base.__name__, base.__len__(value))
+            return [self.of(item, depth + 1) for item in base.__iter__(value)]
+        if isinstance(value, (int, float, complex)):
+            base = next(base for base in (int, float, complex) if isinstance(value, base))
+            return base(value)
+        return Opaque(kind.__name__)
+
+    def _text(self, text: str) -> str:
         if len(text) > _TEXT:
             raise ObservationError(f"a string of {len(text):,} characters was returned: at most {_TEXT:,}")
+        try:
+            self._take_bytes(len(text.encode()))
+        except UnicodeEncodeError:
+            raise ObservationError("a string that is not Unicode was returned") from None
         return text
-    if isinstance(value, np.generic):
-        value = np.asarray(value)
-        return plain(value.item()) if value.dtype.name in _DTYPES else Opaque(kind.__name__)
-    if isinstance(value, np.ndarray):
-        array = np.array(np.ndarray.view(value, np.ndarray))
-        if array.dtype.name not in _DTYPES:
-            return Opaque(f"NumPy array of dtype {array.dtype.name}")
-        _bound(array.nbytes)
-        return array
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.Tensor):
-        return _plain_tensor(torch, value)
-    if isinstance(value, dict):
-        _bound_items(value)
-        return {
-            key if type(key) in (str, int) else repr(key): plain(item, _depth + 1) for key, item in dict.items(value)
-        }
-    if isinstance(value, (list, tuple)):
-        _bound_items(value)
-        return [plain(item, _depth + 1) for item in value]
-    if isinstance(value, (bool, int, float, complex)):
-        base: Any = next(base for base in (int, float, complex) if isinstance(value, base))
-        return base(value)
-    return Opaque(kind.__name__)
 
+    def _key(self, key: Any) -> str | int:
+        return key if type(key) is int else self._text(str.__str__(key) if isinstance(key, str) else repr(key))
 
-def _plain_tensor(torch: Any, value: Any) -> Any:
-    if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
-        raise ObservationError(
-            f"a tensor of layout {value.layout} on device {value.device} was returned: return an ordinary CPU tensor"
-        )
-    _bound(value.numel() * value.element_size())
-    tensor = value.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
-    name = str(tensor.dtype).removeprefix("torch.")
-    if name == "bfloat16":
-        tensor = tensor.float()
-    elif name not in _DTYPES:
-        return Opaque(f"torch tensor of dtype {name}")
-    result = np.array(tensor.numpy()).view(Tensor)
-    result.torch_dtype = name
-    return result
+    def _tensor(self, torch: Any, value: Any) -> Any:
+        if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
+            raise ObservationError(
+                f"a tensor of layout {value.layout} on device {value.device} was returned: "
+                "return an ordinary CPU tensor"
+            )
+        self._take_bytes(value.numel() * value.element_size())
+        tensor = value.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+        name = str(tensor.dtype).removeprefix("torch.")
+        if name == "bfloat16":
+            tensor = tensor.float()
+        elif name not in _DTYPES:
+            return Opaque(f"torch tensor of dtype {name}")
+        result = np.array(tensor.numpy()).view(Tensor)
+        result.torch_dtype = name
+        return result
 
+    def _take_bytes(self, size: int) -> None:
+        if size > _BYTES:
+            raise ObservationError(f"an array of {size / 2**20:.0f} MiB was returned: at most {_BYTES // 2**20} MiB")
+        self._bytes -= size
+        if self._bytes < 0:
+            raise ObservationError(f"more than {_BYTES // 2**20} MiB were returned")
 
-def _bound(size: int) -> None:
-    if size > _BYTES:
-        raise ObservationError(f"an array of {size / 2**20:.0f} MiB was returned: at most {_BYTES // 2**20} MiB")
-
-
-def _bound_items(value: Any) -> None:
-    if len(value) > _ITEMS:
-        raise ObservationError(f"a {type(value).__name__} of {len(value):,} items was returned: at most {_ITEMS:,}")
+    def _take_items(self, kind: str, size: int) -> None:
+        if size > _ITEMS:
+            raise ObservationError(f"a {kind} of {size:,} items was returned: at most {_ITEMS:,}")
+        self._items -= size
+        if self._items < 0:
+            raise ObservationError(f"more than {_ITEMS:,} items were returned")
 
 
 def encode(value: Any) -> bytes:

@@ -94,6 +94,7 @@ class Execution:
     checks: dict[int, CheckRun] = field(default_factory=dict)
     mentions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     overlays: list[Any] = field(default_factory=list)
+    overlay_fault: str = ""
     cpu_seconds: float = 0.0
     killed: str = ""
 
@@ -110,6 +111,7 @@ class Sandbox:
         self.confined = confined
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._ready = False
 
     def __enter__(self) -> Sandbox:
         return self
@@ -166,13 +168,14 @@ class Sandbox:
             if self._server.stderr:
                 self._server.stderr.close()
         self._control = self._server = None
+        self._ready = False
 
     def _ask(self, request: str, *descriptors: int) -> list[Any]:
         self.start()
         assert self._control is not None and self._server is not None
         try:
-            if not hasattr(self, "_ready"):
-                self._ready = receive(self._control)
+            if not self._ready:
+                self._ready = receive(self._control) is not None
             socket.send_fds(self._control, [request.encode()], list(descriptors))
             reply = receive(self._control)
         except OSError:
@@ -183,15 +186,19 @@ class Sandbox:
             raise SandboxError(f"The fork server ended. Run: grader doctor\n{complaint}")
         return list(reply)
 
-    def run(self, job: Job, checks_file: Path) -> Execution:
-        """Run a job to its end. What hangs or crashes costs its cell or check; the rest is run again without it."""
+    def run(self, job: Job, checks_file: Path, imports: tuple[str, ...] = ()) -> Execution:
+        """Run a job to its end. What hangs or crashes costs its cell or check; the rest is run again without it.
+
+        imports: modules that these notebooks use, imported once for all of them.
+        """
+        request = "\n".join(["fork", str(checks_file), *imports])
         execution = Execution()
         skip: list[int] = []
         remaining = list(range(len(job.runs)))
         deadline = time.monotonic() + job.limits.submission_seconds
         for _ in range(_RESTARTS):
             part = replace(job, skip=(*job.skip, *skip), runs=tuple(job.runs[i] for i in remaining))
-            reached = self._attempt(part, checks_file, execution, remaining, deadline)
+            reached = self._attempt(part, request, execution, remaining, deadline)
             if reached is None:
                 return execution
             kind, index = reached
@@ -219,14 +226,14 @@ class Sandbox:
         ]
 
     def _attempt(
-        self, job: Job, checks_file: Path, execution: Execution, positions: list[int], deadline: float
+        self, job: Job, request: str, execution: Execution, positions: list[int], deadline: float
     ) -> tuple[str, int] | None:
         """One process. Returns None if it finished, else what it was at when it ended: a cell or a check."""
         with _scratch() as scratch:
             ours, theirs = socket.socketpair()
             with ours:
                 with theirs:
-                    reply = self._ask(f"fork {checks_file}", theirs.fileno())
+                    reply = self._ask(request, theirs.fileno())
                 if reply[0] != "forked":
                     raise SandboxError(str(reply[1]))
                 pid = int(reply[1])
@@ -239,7 +246,7 @@ class Sandbox:
                     # The server has not reaped it, so the number is still this process's.
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                    execution.cpu_seconds += float(self._ask(f"reap {pid}")[2])
+                    execution.cpu_seconds += float(self._ask(f"reap\n{pid}")[2])
         return conversation.ended(reason)
 
 
@@ -306,6 +313,7 @@ class _Conversation:
             execution.mentions[str(rest[0])] = tuple(map(str, rest[1]))
         elif name == "overlays":
             execution.overlays = list(rest[0])
+            execution.overlay_fault = str(rest[1])
         elif name == "confined":
             self._confined = True
         elif name == "refused" and not self._confined:  # later, only student code could say so

@@ -41,14 +41,27 @@ class Student:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             before = [(name, value, _fingerprint(value)) for name, value in _arguments(function, args, kwargs)]
-            try:
-                return function(*args, **kwargs)
-            finally:
+
+            def note() -> None:
                 for name, value, fingerprint in before:
                     if name not in self.changed and _fingerprint(value) != fingerprint:
                         self.changed.append(name)
 
+            try:
+                result = function(*args, **kwargs)
+            finally:
+                note()
+            return _noted(result, note) if inspect.isgenerator(result) else result
+
         return call
+
+
+def _noted(items: Iterator[Any], note: Callable[[], None]) -> Iterator[Any]:
+    """A generator runs when it is read: look again then."""
+    try:
+        yield from items
+    finally:
+        note()
 
 
 def _arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[tuple[str, Any]]:

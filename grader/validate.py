@@ -89,7 +89,7 @@ def _cell_faults(material: Material, sandbox: Sandbox, what: str, notebook: Note
     """The cells that do not run, pictures included. A stub may raise NotImplementedError, and only that."""
     cells = code_cells(notebook)
     job = replace(material.job(tuple(source for _, source in cells)), skip=(), runs=())
-    execution = sandbox.run(job, material.tests.path)
+    execution = sandbox.run(job, material.tests.path, material.imports)
     for index, (position, _) in enumerate(cells):
         run = execution.cells.get(index)
         if run is None or (run.fault is not None and run.fault.name != "NotImplementedError"):
