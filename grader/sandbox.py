@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import select
 import shutil
@@ -13,19 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from grader.child import Job
 from grader.confine import MEBIBYTE, Limits, protections, readable_paths
-from grader.outputs import safe_output
+from grader.outputs import safe_output, safe_text
 from grader.wire import Inbox, WireError, pack, receive
 
 # A process that does not give in to an interrupt is killed this much later.
 _GRACE = 2.0
 _RESTARTS = 6
+_CELL_STATUSES = ("ok", "raised", "timed_out")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
 _TRIAL_CHECK = """
 from grader import check
@@ -199,14 +202,11 @@ class Sandbox:
         for _ in range(_RESTARTS):
             part = replace(job, skip=(*job.skip, *skip), runs=tuple(job.runs[i] for i in remaining))
             reached = self._attempt(part, request, execution, remaining, deadline)
-            if reached is None:
-                return execution
-            kind, index = reached
-            if kind == "cell":
-                skip.append(index)
             remaining = [i for i in remaining if i not in execution.checks]
-            if not remaining or kind == "budget":
+            if reached is None or not remaining or reached[0] == "budget":
                 break
+            if reached[0] == "cell":
+                skip.append(reached[1])
         for i in remaining:
             execution.checks.setdefault(i, CheckRun("not_reached", fault=Fault("", execution.killed)))
         return execution
@@ -273,7 +273,10 @@ class _Conversation:
     def hold(self, channel: socket.socket, job: Job, pid: int, deadline: float) -> str:
         """Give the job, take messages until the end. Returns why it ended: "" if the process ended by itself."""
         channel.settimeout(30)
-        channel.sendall(pack(job.message()))
+        try:
+            channel.sendall(pack(job.message()))
+        except OSError:
+            return ""
         channel.setblocking(False)
         inbox = Inbox()
         limits = job.limits
@@ -287,7 +290,10 @@ class _Conversation:
                 if _resident(pid) - base > 1.25 * limits.memory_mb * MEBIBYTE:
                     return "memory"
                 continue
-            data = channel.recv(2**20)
+            try:
+                data = channel.recv(2**20)
+            except OSError:
+                data = b""
             if not data:
                 return ""
             try:
@@ -302,15 +308,18 @@ class _Conversation:
     def _take(self, message: list[Any]) -> None:
         name, *rest = message
         execution = self._execution
-        if name in ("cell", "check"):
-            self._at = (name, int(rest[0]))
+        if name == "cell":
+            self._at = (name, _index(rest[0], self._job.cells))
+        elif name == "check":
+            self._at = (name, _index(rest[0], self._positions))
         elif name == "ran":
             index, status, fault, outputs = rest
-            execution.cells[int(index)] = CellRun(str(status), _fault(fault), tuple(map(safe_output, outputs)))
+            ran = CellRun(_one_of(status, _CELL_STATUSES), _fault(fault), tuple(map(safe_output, outputs)))
+            execution.cells[_index(index, self._job.cells)] = ran
         elif name == "checked":
-            execution.checks[self._positions[int(rest[0])]] = _check_run(rest[1:])
+            execution.checks[self._positions[_index(rest[0], self._positions)]] = _check_run(rest[1:])
         elif name == "mentions":
-            execution.mentions[str(rest[0])] = tuple(map(str, rest[1]))
+            execution.mentions[str(rest[0])] = _texts(rest[1])
         elif name == "overlays":
             execution.overlays = list(rest[0])
             execution.overlay_fault = str(rest[1])
@@ -344,23 +353,42 @@ class _Conversation:
         return ("budget", index) if reason == "budget" else (kind, max(index, 0))
 
 
+def _index(value: Any, among: Sized) -> int:
+    if type(value) is not int or not 0 <= value < len(among):
+        raise ValueError("a position that does not exist")
+    return value
+
+
+def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"unknown status {str(value)[:20]!r}")
+    return str(value)
+
+
 def _fault(fault: Any) -> Fault | None:
     if fault is None:
         return None
     name, message, line = fault
-    return Fault(str(name)[:100], str(message)[:500], int(line) if line is not None else None)
+    # An address differs in each process; a report must not.
+    told = _ADDRESS.sub("0x...", safe_text(message))
+    return Fault(safe_text(name)[:100], told[:500], int(line) if line is not None else None)
 
 
 def _check_run(rest: list[Any]) -> CheckRun:
     status, *facts = rest
     if status == "observed":
         data, used, changed, lines = facts
-        return CheckRun(status, bytes(data), tuple(map(str, used)), tuple(str(c)[:80] for c in changed), int(lines))
+        if not isinstance(data, bytes):
+            raise ValueError("an observation that is no bytes")
+        return CheckRun(status, data, _texts(used), _texts(changed), int(lines))
     if status == "raised":
         return CheckRun(status, fault=_fault(facts))
-    if status in ("not_attempted", "not_defined", "timed_out", "unobservable"):
-        return CheckRun(status, fault=Fault("", str(facts[0])[:500]))
-    raise ValueError(f"unknown status {str(status)[:20]!r}")
+    _one_of(status, ("not_attempted", "not_defined", "timed_out", "unobservable"))
+    return CheckRun(status, fault=_fault(["", facts[0], None]))
+
+
+def _texts(values: list[Any]) -> tuple[str, ...]:
+    return tuple(safe_text(value)[:100] for value in values[:100])
 
 
 def _resident(pid: int) -> int:
