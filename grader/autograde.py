@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from grader.checks import AuthorError
 from grader.course import Course
-from grader.nbgrader_plugin import converter, engine, register
+from grader.nbgrader_plugin import converter, engine
 
 
 class Outcome(BaseModel):
@@ -37,7 +37,7 @@ class Autograder:
         self._outcome = Outcome(assignment=self._material.name, graded=[], unchanged=0, troubled=[], failed=[])
 
     def __enter__(self) -> Autograder:
-        register(self._material)
+        self._engine.register(self._material.name)
         return self
 
     def __exit__(self, *_: object) -> None: ...

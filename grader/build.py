@@ -13,6 +13,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
+from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
@@ -91,8 +92,10 @@ def _must_match(material: Material, problem: str, cell: NotebookNode) -> None:
         raise AuthorError(f"{material.solution_file}: problem={problem!r}, but no check tests it")
     if not re.search(rf"^(def|class) {re.escape(problem)}\b", cell.source, re.MULTILINE):
         raise AuthorError(f"{material.solution_file}: the cell of problem {problem!r} does not define it")
-    if "### BEGIN SOLUTION" not in cell.source:
-        raise AuthorError(f"{material.solution_file}: the cell of {problem!r} has no ### BEGIN SOLUTION")
+    begin, end = (cell.source.count(f"### {word} SOLUTION") for word in ("BEGIN", "END"))
+    if not begin or begin != end:
+        missing = "BEGIN" if begin < max(end, 1) else "END"
+        raise AuthorError(f"{material.solution_file}: the cell of {problem!r} has no ### {missing} SOLUTION")
 
 
 def _complete(material: Material, seen: set[str]) -> None:
@@ -124,7 +127,10 @@ def build(material: Material, release: Path) -> Path:
         config.CourseDirectory.assignment_id = material.name
         config.GenerateAssignment.no_database = True
         config.SaveCells.enabled = False
-        GenerateAssignment(coursedir=CourseDirectory(config=config), config=config).start()
+        try:
+            GenerateAssignment(coursedir=CourseDirectory(config=config), config=config).start()
+        except NbGraderException as error:
+            raise AuthorError(f"{material.solution_file}: nbgrader can't make a notebook of it; see above") from error
         made = stage / "release" / material.name / source.name
         target = release / material.name / source.name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -195,8 +196,12 @@ class HiddenTests:
     def load(cls, path: Path) -> HiddenTests:
         """Import a checks.py. Raises AuthorError with the file's name if it can't be used."""
         module = _import_file(path)
+        must_not_redefine(path)
         checks = [mark for mark, _ in marked(vars(module), Check)]
-        declared = {problem.name: problem for problem in getattr(module, "PROBLEMS", ())}
+        problems_declared = getattr(module, "PROBLEMS", ())
+        if name := _twice(problem.name for problem in problems_declared):
+            raise AuthorError(f"{path}: PROBLEMS names {name!r} twice: keep one")
+        declared = {problem.name: problem for problem in problems_declared}
         names = list(dict.fromkeys(check.problem for check in checks))
         for name in declared:
             if name not in names:
@@ -227,6 +232,26 @@ def _import_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except AuthorError as error:
         raise AuthorError(f"{path}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise AuthorError(f"{path} can't be imported: {type(error).__name__}: {error}") from error
     return module
+
+
+def must_not_redefine(path: Path) -> None:
+    """Raise AuthorError if a file defines a name twice: the second would silently replace the first."""
+    try:
+        body = ast.parse(path.read_bytes()).body
+    except SyntaxError:
+        return  # whoever imports it tells that better
+    if name := _twice(node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))):
+        raise AuthorError(f"{path}: two functions are named {name}: rename one")
+
+
+def _twice(names: Iterable[str]) -> str:
+    """The first name that occurs a second time, or nothing."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return ""

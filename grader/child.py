@@ -24,12 +24,12 @@ import numpy as np
 from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, marked
-from grader.confine import ConfinementError, Limits, confine
+from grader.confine import ConfinementError, Limits, confine, only_descriptors
 from grader.forbidden import Source, Watch
 from grader.observation import ObservationError, encode, plain
-from grader.shell import NotebookShell, cell_line, describe_error
+from grader.shell import NotebookShell, cell_line, describe_error, is_python
 from grader.student import Lines, NotDefined, Student
-from grader.wire import receive, send
+from grader.wire import Outbox, receive
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Job:
     overlays: author's source that defines misconceptions and alternatives; empty for a student.
     module:   the name under which `overlays` may import what the cells defined.
     confined: False only where course.yaml says `sandbox: off`.
+    suspect:  the cells mention something forbidden: find out whether a problem reaches it.
     """
 
     cells: tuple[str, ...]
@@ -59,6 +60,7 @@ class Job:
     module: str = ""
     scratch: str = ""
     confined: bool = True
+    suspect: bool = True
 
     def message(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,6 +76,7 @@ class Job:
             module=message["module"],
             scratch=message["scratch"],
             confined=message["confined"],
+            suspect=message["suspect"],
         )
 
 
@@ -99,26 +102,30 @@ def time_limit(seconds: float) -> Iterator[None]:
 def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell) -> None:
     """Do the job that arrives on `channel`. Never returns to the fork server's code."""
     job = Job.from_message(receive(channel))
+    outbox = Outbox(channel)
     try:
         os.chdir(job.scratch)
         os.environ.update(HOME=job.scratch, TMPDIR=job.scratch, IPYTHONDIR=job.scratch, MPLCONFIGDIR=job.scratch)
         tempfile.tempdir = None
+        sys.path.insert(0, job.scratch)  # a cell may write a module, and the next one import it
+        only_descriptors(channel.fileno())
         if job.confined:
-            confine(Path(job.scratch), job.limits, channel.fileno())
+            confine(Path(job.scratch), job.limits)
     except (ConfinementError, OSError) as error:
-        send(channel, ["refused", str(error)])
+        outbox.now(["refused", str(error)])
         return
-    send(channel, ["confined"])
+    outbox.now(["confined"])
     builtins.input = _no_input
-    source = Source(_as_python(cell) for cell in job.cells)
-    for problem in tests.problems.values():
-        used = source.uses(problem.name, problem.forbidden)
-        if used:
-            send(channel, ["mentions", problem.name, used])
+    if job.suspect:
+        source = Source(_as_python(cell) for cell in job.cells)
+        for problem in tests.problems.values():
+            used = source.uses(problem.name, problem.forbidden)
+            if used:
+                outbox.now(["mentions", problem.name, used])
     watch = Watch(tests.problems.values())
-    _run_cells(channel, job, shell)
-    _run_checks(channel, job, tests, shell, watch)
-    send(channel, ["done"])
+    _run_cells(outbox, job, shell)
+    _run_checks(outbox, job, tests, shell, watch)
+    outbox.now(["done"])
 
 
 def _no_input(prompt: object = "") -> str:
@@ -127,17 +134,17 @@ def _no_input(prompt: object = "") -> str:
 
 def _as_python(cell: str) -> str:
     try:
-        return TransformerManager().transform_cell(cell)
+        return cell if is_python(cell) else TransformerManager().transform_cell(cell)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
 
 
-def _run_cells(channel: socket.socket, job: Job, shell: NotebookShell) -> None:
+def _run_cells(outbox: Outbox, job: Job, shell: NotebookShell) -> None:
     for index, source in enumerate(job.cells):
         if index in job.skip:
             shell.execution_count += 1
             continue
-        send(channel, ["cell", index])
+        outbox.now(["cell", index])
         error: BaseException | None = None
         outputs: list[Any] = []
         try:
@@ -147,27 +154,27 @@ def _run_cells(channel: socket.socket, job: Job, shell: NotebookShell) -> None:
             error = late
         status = "ok" if error is None else "timed_out" if isinstance(error, TimeUp) else "raised"
         fault = None if error is None else [type(error).__name__, describe_error(error), cell_line(error)]
-        send(channel, ["ran", index, status, fault, outputs])
+        outbox.later(["ran", index, status, fault, outputs])
 
 
-def _run_checks(channel: socket.socket, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch) -> None:
+def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch) -> None:
     namespace = shell.user_ns
     overlays: dict[str, tuple[Any, Any]] = {}
     if job.overlays:  # the author's own process: tell what it found
         try:
             overlays = _overlays(job, namespace)
         except Exception as error:
-            send(channel, ["overlays", [], f"{type(error).__name__}: {error} (line {_last_line(error)})"])
+            outbox.now(["overlays", [], f"{type(error).__name__}: {error} (line {_last_line(error)})"])
             return
-        send(channel, ["overlays", [[type(mark).__name__, asdict(mark)] for mark, _ in overlays.values()], ""])
+        outbox.now(["overlays", [[type(mark).__name__, asdict(mark)] for mark, _ in overlays.values()], ""])
     checks = tests.checks
     for position, run in enumerate(job.runs):
         check = checks[run.check]
-        send(channel, ["check", position])
+        outbox.now(["check", position])
         names: Mapping[str, Any] = namespace
         if run.overlay:
             names = {**namespace, check.problem: overlays[run.overlay][1]}
-        send(channel, ["checked", position, *_observe(check, run.seed, names, tests, shell, watch, job.limits)])
+        outbox.later(["checked", position, *_observe(check, run.seed, names, tests, shell, watch, job.limits)])
 
 
 def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -238,4 +245,5 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed % 2**32)
     torch = sys.modules.get("torch")
     if torch is not None:
-        torch.manual_seed(seed)
+        # torch.manual_seed looks at every accelerator as well, with a stack trace for each that is not there.
+        torch.default_generator.manual_seed(seed)

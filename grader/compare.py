@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from grader.observation import Opaque, Tensor
+from grader.observation import Opaque, Tensor, dtype_name
 
 # Different right formulas round differently: room for a few hundred roundings in each dtype.
 _RTOL = {"float16": 1e-2, "bfloat16": 3e-2, "float32": 1e-4, "complex64": 1e-4}
@@ -308,7 +308,7 @@ def _wrong_length(observed: Any, expected: Any) -> Difference:
 def _dtype(value: Any) -> str:
     if isinstance(value, Tensor):
         return value.torch_dtype
-    return str(np.asarray(value).dtype)
+    return dtype_name(np.asarray(value))
 
 
 def _float(array: np.ndarray) -> np.ndarray:

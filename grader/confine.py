@@ -11,6 +11,7 @@ import signal
 import sys
 import sysconfig
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 MEBIBYTE = 2**20
@@ -110,6 +111,7 @@ def _rlimits() -> list[Protection]:
     return [Protection("memory, file size and process limits", enforced, "resource limits of the kernel")]
 
 
+@cache
 def readable_paths() -> list[Path]:
     """What a student's process may read: Python, its libraries, fonts, and a few facts about the machine."""
     python = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
@@ -117,12 +119,11 @@ def readable_paths() -> list[Path]:
     return sorted(path for path in found if not any(other != path and path.is_relative_to(other) for other in found))
 
 
-def confine(scratch: Path, limits: Limits, channel: int) -> None:
-    """Hold this process in, for good: it reads Python's libraries, writes `scratch`, and talks on `channel` only.
+def confine(scratch: Path, limits: Limits) -> None:
+    """Hold this process in, for good: it reads Python's libraries, writes `scratch`, and talks on open channels only.
 
     Raises ConfinementError if any part fails; the caller must then exit.
     """
-    _only_descriptors(channel)
     _set_rlimits(limits)
     try:
         _apply_landlock(scratch)
@@ -135,7 +136,8 @@ def confine(scratch: Path, limits: Limits, channel: int) -> None:
         ) from error
 
 
-def _only_descriptors(channel: int) -> None:
+def only_descriptors(channel: int) -> None:
+    """Close every open file but `channel`; standard input, output and error lead nowhere."""
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)

@@ -28,10 +28,22 @@ class Source:
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 continue
             for statement in tree.body:
-                if not isinstance(statement, _SCOPES):
-                    self._aliases.update(_imported(statement))
-                for name in _defined(statement):
-                    self._definitions.setdefault(name, []).append(statement)
+                self._note(statement)
+
+    def _note(self, statement: ast.stmt) -> None:
+        """What a top-level statement binds. The last binding of a name is what the functions will find."""
+        if isinstance(statement, (ast.Expr, ast.Assert)):
+            return
+        for name in _defined(statement):
+            self._definitions.setdefault(name, []).append(statement)
+            self._aliases.pop(name, None)
+        if not isinstance(statement, _SCOPES):
+            self._aliases.update(_imported(statement))
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            # `F = torch.nn.functional` imports as much as an import does.
+            dotted, _ = _dotted(statement.value, self._aliases)
+            if dotted:
+                self._aliases[statement.targets[0].id] = dotted
 
     def uses(self, problem: str, forbidden: Iterable[str]) -> list[str]:
         """The forbidden dotted names that `problem`'s definition, or a helper it reaches, mentions."""
@@ -81,7 +93,9 @@ def _dotted(node: ast.AST, aliases: dict[str, str]) -> tuple[str, str]:
 def _defined(statement: ast.stmt) -> list[str]:
     if isinstance(statement, _SCOPES):
         return [statement.name]
-    return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    nodes = list(ast.walk(statement))
+    stored = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return stored + [node.name for node in nodes if isinstance(node, _SCOPES)]
 
 
 def _locals(definition: ast.AST) -> set[str]:

@@ -4,8 +4,10 @@ It is started fresh, so it inherits nothing of the grader's memory. It never rea
 its job on a channel of its own. Requests come on standard input, a socket:
 
     fork CHECKS_FILE [MODULE...]  ->  ["forked", pid] or ["failed", message]
-        one field a line, with the child's channel attached; the modules are what the assignment's notebook imports
-    reap PID                      ->  ["reaped", wait status, user + system seconds]
+        with the child's channel attached; the modules are what the assignment's notebooks import
+    release PID                   no reply: the process is ending and may be reaped; until then its number is its own
+
+Fields are lines; a zero byte ends a request.
 """
 
 from __future__ import annotations
@@ -18,11 +20,11 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from grader.checks import AuthorError, HiddenTests
+from grader.confine import readable_paths
 from grader.shell import NotebookShell
 from grader.wire import pack
 
@@ -50,50 +52,71 @@ def _preload() -> NotebookShell:
 def main() -> None:
     control = socket.socket(fileno=os.dup(0))
     _die_with_parent()
-    tests: dict[str, HiddenTests] = {}
-    children: set[int] = set()
-    with tempfile.TemporaryDirectory(prefix="grader-") as home:
-        for name in ("HOME", "IPYTHONDIR", "MPLCONFIGDIR", "TMPDIR"):
-            os.environ[name] = home
-        shell = _preload()
-        # A notebook imports Python's libraries, not the folder that the grader happens to lie in.
-        sys.path[:] = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix, "/usr/lib"))]
-        os.chdir(home)
-        gc.collect()
-        gc.freeze()
-        control.sendall(pack(["ready", os.getpid()]))
+    shell = _preload()
+    # A notebook imports Python's libraries, not the folder that the grader happens to lie in.
+    sys.path[:] = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix, "/usr/lib"))]
+    os.chdir(os.environ["HOME"])
+    readable_paths()  # found out once: no child has to
+    gc.collect()
+    gc.freeze()
+    control.sendall(pack(["ready", os.getpid()]))
+    server = ForkServer(control, shell)
+    try:
+        server.serve()
+    finally:
+        server.end()
+
+
+class ForkServer:
+    """Forks a process for each request, until the grader hangs up."""
+
+    def __init__(self, control: socket.socket, shell: NotebookShell) -> None:
+        self._control = control
+        self._shell = shell
+        self._tests: dict[str, HiddenTests] = {}
+        self._children: set[int] = set()
+        self._released: set[int] = set()
+
+    def serve(self) -> None:
+        waiting, descriptors = b"", []
+        while True:
+            data, received, _, _ = socket.recv_fds(self._control, _REQUEST, 4)
+            if not data:
+                return
+            descriptors += received
+            *requests, waiting = (waiting + data).split(b"\0")
+            for request in requests:
+                verb, argument, *modules = request.decode().split("\n")
+                if verb == "release":
+                    self._released.add(int(argument))
+                else:
+                    self._control.sendall(pack(self._fork(Path(argument), modules, descriptors.pop(0))))
+            self._bury()
+
+    def end(self) -> None:
+        for pid in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _bury(self) -> None:
+        """Reap released processes that have ended. Taking a process with torch apart takes milliseconds: no waiting."""
+        for pid in list(self._released):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                self._released.discard(pid)
+                self._children.discard(pid)
+
+    def _fork(self, checks_file: Path, modules: list[str], descriptor: int) -> list[Any]:
         try:
-            _serve(control, shell, tests, children)
+            if str(checks_file) not in self._tests:
+                self._tests[str(checks_file)] = HiddenTests.load(checks_file)
+                _import(modules, self._tests[str(checks_file)])
+            pid = _fork(descriptor, self._tests[str(checks_file)], self._shell)
+        except (AuthorError, OSError) as error:
+            return ["failed", str(error)]
         finally:
-            for pid in children:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-
-def _serve(control: socket.socket, shell: NotebookShell, tests: dict[str, HiddenTests], children: set[int]) -> None:
-    while True:
-        data, descriptors, _, _ = socket.recv_fds(control, _REQUEST, 1)
-        if not data:
-            return
-        verb, argument, *modules = data.decode().split("\n")
-        reply: list[Any]
-        if verb == "reap":
-            pid = int(argument)
-            _, status, usage = os.wait4(pid, 0)
-            children.discard(pid)
-            reply = ["reaped", status, usage.ru_utime + usage.ru_stime]
-        else:
-            try:
-                if argument not in tests:
-                    tests[argument] = HiddenTests.load(Path(argument))
-                    _import(modules, tests[argument])
-                pid = _fork(descriptors[0], control, tests[argument], shell)
-                children.add(pid)
-                reply = ["forked", pid]
-            except (AuthorError, OSError) as error:
-                reply = ["failed", str(error)]
-            os.close(descriptors[0])
-        control.sendall(pack(reply))
+            os.close(descriptor)
+        self._children.add(pid)
+        return ["forked", pid]
 
 
 def _import(modules: list[str], tests: HiddenTests) -> None:
@@ -106,7 +129,7 @@ def _import(modules: list[str], tests: HiddenTests) -> None:
     gc.freeze()
 
 
-def _fork(descriptor: int, control: socket.socket, tests: HiddenTests, shell: NotebookShell) -> int:
+def _fork(descriptor: int, tests: HiddenTests, shell: NotebookShell) -> int:
     pid = os.fork()
     if pid:
         return pid

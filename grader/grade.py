@@ -11,9 +11,12 @@ from grader.checks import Problem
 from grader.diagnose import diagnose
 from grader.judge import forbidden, judge
 from grader.material import Material
+from grader.outputs import gist
 from grader.report import CellResult, CheckResult, ProblemResult, Report, Verdict
 from grader.sandbox import CheckRun, Execution, Sandbox
 from grader.submission import Submission
+
+UNCONFINED = "Graded without a sandbox (course.yaml says sandbox: off)."
 
 
 def grade(submission: Submission, material: Material, sandbox: Sandbox) -> Report:
@@ -22,7 +25,9 @@ def grade(submission: Submission, material: Material, sandbox: Sandbox) -> Repor
         return _report(submission, material, Execution(), _unreadable(material, submission.fault), [submission.fault])
     sources = tuple(source for _, source in submission.cells)
     execution = sandbox.run(material.job(sources), material.tests.path, material.imports)
-    notes = [f"{execution.killed[0].upper()}{execution.killed[1:]}."] if execution.killed else []
+    notes = [] if sandbox.confined else [UNCONFINED]
+    if execution.killed:
+        notes.append(f"{execution.killed[0].upper()}{execution.killed[1:]}.")
     return _report(submission, material, execution, _problems(submission, material, sandbox, execution), notes)
 
 
@@ -62,7 +67,6 @@ def _with_diagnosis(
             problem,
             runs,
             failed,
-            material.references(sandbox),
             material.misconceptions(sandbox, problem.name),
         )
     return ProblemResult(name=problem.name, bonus=problem.bonus, checks=tuple(checks), diagnosis=found)
@@ -102,7 +106,9 @@ def _report(
         if run.status != "ok" and run.fault is not None and run.fault.name != "NotImplementedError":
             line = f" at line {run.fault.line}" if run.fault.line else ""
             told = (
-                f"raised {run.fault.name}{line}: {run.fault.message}" if run.status == "raised" else run.fault.message
+                f"raised {run.fault.name}{line}: {gist(run.fault.message)}"
+                if run.status == "raised"
+                else run.fault.message
             )
             cells.append(CellResult(cell=positions[index] + 1, status=run.status.replace("_", " "), message=told))
     return Report(

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from grader.checks import Check
 from grader.compare import Close, Difference
-from grader.material import Reference
-from grader.observation import ObservationError, decode, plain
+from grader.observation import ObservationError, plain
+from grader.outputs import safe_text
 from grader.report import CheckResult, Verdict
 from grader.sandbox import CheckRun, Fault
 
@@ -21,7 +21,7 @@ _UNUSABLE = Difference("what was returned can't be used")
 _FREE_LINES = 200
 
 
-def judge(check: Check, run: CheckRun, reference: Reference, reveal: Reveal) -> CheckResult:
+def judge(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> CheckResult:
     """The result of one check."""
     verdict, message = _verdict(check, run, reference, reveal)
     passed = verdict is Verdict.PASSED
@@ -31,7 +31,7 @@ def judge(check: Check, run: CheckRun, reference: Reference, reveal: Reveal) -> 
         verdict=verdict,
         points=check.points,
         score=check.points if passed else 0.0,
-        message=message,
+        message=safe_text(message),
         hint="" if passed else check.hint,
     )
 
@@ -49,7 +49,7 @@ def forbidden(check: Check, used: Iterable[str]) -> CheckResult:
     )
 
 
-def _verdict(check: Check, run: CheckRun, reference: Reference, reveal: Reveal) -> tuple[Verdict, str]:
+def _verdict(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> tuple[Verdict, str]:
     fault = run.fault or Fault("", "")
     match run.status:
         case "observed":
@@ -66,14 +66,15 @@ def _verdict(check: Check, run: CheckRun, reference: Reference, reveal: Reveal) 
             where = f" at line {fault.line} of your cell" if fault.line else ""
             return Verdict.RAISED, f"raised {fault.name}{where}" + (f": {fault.message}" if fault.message else "")
         case "not_reached":
-            return Verdict.TIMED_OUT, f"not reached: {fault.message or 'the notebook ended too often before it'}"
+            return Verdict.TIMED_OUT, f"not reached: {fault.message or 'the notebook ended before it'}"
         case _:
             return Verdict.RAISED, fault.message
 
 
-def _compared(check: Check, run: CheckRun, reference: Reference, reveal: Reveal) -> tuple[Verdict, str]:
+def _compared(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> tuple[Verdict, str]:
     try:
-        found = difference(check, decode(run.data), reference.value)
+        # The very bytes of the reference: most right answers, and no reason to look closer.
+        found = None if run.data == reference.data else difference(check, run.value, reference.value)
     except ObservationError as error:
         return Verdict.WRONG, str(error)
     if found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,25 +17,16 @@ import jupytext
 import msgpack
 from nbformat import NotebookNode
 
-from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception
+from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, must_not_redefine
 from grader.child import Job, Run
 from grader.confine import Limits
 from grader.course import Course
-from grader.observation import decode
+from grader.observation import Opaque, plain
 from grader.sandbox import CheckRun, Execution, Fault, Sandbox
 
 _OVERLAY_FILES = ("misconceptions.py", "alternatives.py")
 # Cells with these keys in their metadata use the solution; they are no part of it.
 _NOT_SOLUTION = ("tests", "picture")
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What the reference gave for one check."""
-
-    value: Any
-    lines: int
-    changed: tuple[str, ...]
 
 
 class Material:
@@ -82,7 +74,20 @@ class Material:
         """The job that runs every check on a notebook's cells. The lesson's own pictures are not drawn again."""
         runs = tuple(Run(name, self.seed(check)) for name, check in self.tests.checks.items())
         skip = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.pictures)
-        return Job(cells=cells, runs=runs, limits=self.limits, skip=skip)
+        own = (cell for cell in cells if cell.strip() not in self.lesson)
+        suspect = self._forbidden is not None and any(self._forbidden.search(cell) for cell in own)
+        return Job(cells=cells, runs=runs, limits=self.limits, skip=skip, suspect=suspect)
+
+    @cached_property
+    def lesson(self) -> frozenset[str]:
+        """Sources of the cells that students are given as they are."""
+        return frozenset(cell.source.strip() for cell in self.solution.cells if "problem" not in cell.metadata)
+
+    @cached_property
+    def _forbidden(self) -> re.Pattern[str] | None:
+        """Finds the last part of any forbidden name: where none occurs, the source needs no closer look."""
+        names = {name.rpartition(".")[2] for problem in self.tests.problems.values() for name in problem.forbidden}
+        return re.compile(rf"\b({'|'.join(map(re.escape, sorted(names)))})\b") if names else None
 
     @cached_property
     def digest(self) -> str:
@@ -127,14 +132,14 @@ class Material:
         plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         return tuple(sorted(plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}))
 
-    def references(self, sandbox: Sandbox) -> Mapping[str, Reference]:
+    def references(self, sandbox: Sandbox) -> Mapping[str, CheckRun]:
         """What the reference solution gives for each check. Raises AuthorError if it fails one."""
         if "_references" not in vars(self):
             execution = self._cached("references", lambda: self._run(sandbox, self.job(self.reference_cells)))
             self._references = self._read_references(execution)
         return self._references
 
-    def _read_references(self, execution: Execution) -> dict[str, Reference]:
+    def _read_references(self, execution: Execution) -> dict[str, CheckRun]:
         found = {}
         for position, (name, check) in enumerate(self.tests.checks.items()):
             run = execution.checks[position]
@@ -143,8 +148,24 @@ class Material:
                     f"{self.tests.path}: check {name} can't be used: the reference {check.problem} "
                     f"{_told(run)}. Mend the check or solutions/{self.name}.py"
                 )
-            found[name] = Reference(decode(run.data), run.lines, run.changed)
+            self._must_be_usable(check, run.value)
+            found[name] = run
         return found
+
+    def _must_be_usable(self, check: Check, value: Any) -> None:
+        """Raise AuthorError unless answers can be compared with `value`."""
+        try:
+            facts = value if check.after is None else plain(check.after(value))
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            raise AuthorError(
+                f"{self.tests.path}: check {check.name}: `after` fails on the reference: {told}"
+            ) from error
+        if kind := _opaque(facts):
+            raise AuthorError(
+                f"{self.tests.path}: check {check.name} observes a {kind}, and any other would pass for it: "
+                "return arrays, tensors, numbers, strings, or lists and dicts of them"
+            )
 
     def overlays(self, sandbox: Sandbox) -> Mapping[str, Overlay]:
         """The misconceptions and alternatives, with what each gives for the checks of its problem."""
@@ -164,6 +185,8 @@ class Material:
         sources = tuple(path.read_text(encoding="utf-8") for path in self._overlay_files)
         if not sources:
             return Execution()
+        for path in self._overlay_files:
+            must_not_redefine(path)
         base = replace(self.job(self.reference_cells), overlays=sources, module=self.name, runs=())
         # First what there is, then all of it: the runs have to name the overlays.
         first = self._run(sandbox, base)
@@ -229,6 +252,14 @@ class Overlay:
 
     made: Misconception | Alternative
     runs: Mapping[str, CheckRun]
+
+
+def _opaque(value: Any) -> str:
+    """The type of the first part that is no plain data, or nothing."""
+    if isinstance(value, Opaque):
+        return value.type_name
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(_opaque, items)), "")
 
 
 def _told(run: CheckRun) -> str:

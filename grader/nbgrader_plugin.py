@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import atexit
 import html
+import itertools
 import os
+import re
 import sys
+import tempfile
 import warnings
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
@@ -19,7 +23,7 @@ from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import BaseConverter, GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.plugins import LateSubmissionPlugin
+from nbgrader.plugins import FileNameCollectorPlugin, LateSubmissionPlugin
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
@@ -32,18 +36,22 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 from sqlalchemy.exc import SAWarning
+from traitlets import Unicode
 from traitlets.config import Config
 
 from grader.build import cell_id, tests_cell, write_source
 from grader.course import Course, load_course
-from grader.grade import grade
+from grader.feedback import safe_markdown
+from grader.grade import UNCONFINED, grade
 from grader.material import Material
+from grader.outputs import gist
 from grader.pages import checks_table
 from grader.report import ProblemResult, Report
 from grader.sandbox import Sandbox
 from grader.submission import Submission, SubmissionError, read_notebook
 
-_FAULT = "grader_fault"
+# The id of the cell that says why a file could not be read; the assignment's cells come after it.
+_UNREADABLE = "unreadable"
 
 
 def configure(config: Any, folder: str | Path) -> None:
@@ -60,6 +68,8 @@ def configure(config: Any, folder: str | Path) -> None:
     if course.folders.exchange:
         config.Exchange.root = str(course.root / course.folders.exchange)
     config.FileNameCollectorPlugin.named_regexp = course.collect_regexp
+    config.ZipCollectApp.collector_plugin = CollectDownloads
+    config.CollectDownloads.timezone = course.timezone
     config.Autograde.exporter_class = ReadAnything
     config.Autograde.sanitize_preprocessors = [
         ClearOutput,
@@ -80,6 +90,10 @@ def configure(config: Any, folder: str | Path) -> None:
     config.OverwriteCells.add_missing_cells = True
     config.RestoreCells.add_missing_cells = True
     config.AssignLatePenalties.plugin_class = LatePenalty
+    config.Autograde.pre_convert_hook = _before_autograde
+    # What students wrote in markdown and raw cells stands on pages that others open.
+    config.HTMLExporter.filters = {"markdown2html": safe_markdown}
+    config.HTMLExporter.exclude_raw = True
 
 
 def _find_alembic() -> None:
@@ -96,19 +110,27 @@ class Engine:
         self.course = course
         self.sandbox = Sandbox(private=(course.root,), confined=course.sandbox == "on")
         self.troubled: list[str] = []
+        self.unreadable: dict[tuple[str, str], str] = {}
         self._materials: dict[str, Material] = {}
+        self._registered: set[str] = set()
 
     def material(self, assignment: str) -> Material:
         if assignment not in self._materials:
             self._materials[assignment] = Material(self.course, assignment)
         return self._materials[assignment]
 
+    def register(self, assignment: str) -> None:
+        """Make the assignment known to the gradebook, unless it is."""
+        if assignment not in self._registered:
+            register(self.material(assignment))
+            self._registered.add(assignment)
+
     def grade(self, notebook: NotebookNode, assignment: str, student: str) -> Report:
         name = f"{assignment}.ipynb"
-        fault = str(notebook.metadata.get(_FAULT, ""))
+        fault = self.unreadable.pop((assignment, student), "")
         report = grade(Submission.of(name, notebook, fault), self.material(assignment), self.sandbox)
         self._keep(report, assignment, student)
-        self.troubled += [f"{student}: {note}" for note in report.notes]
+        self.troubled += [f"{student}: {note}" for note in report.notes if note != UNCONFINED]
         return report
 
     def _keep(self, report: Report, assignment: str, student: str) -> None:
@@ -132,7 +154,8 @@ def engine(root: Path) -> Engine:
     def end() -> None:
         made.close()
         if made.troubled:
-            print(f"\n{len(made.troubled)} submissions need a look:", file=sys.stderr)
+            count = len(made.troubled)
+            print(f"\n{count} submission{'s need' if count > 1 else ' needs'} a look:", file=sys.stderr)
             for line in made.troubled:
                 print(f"  {line}", file=sys.stderr)
 
@@ -140,18 +163,45 @@ def engine(root: Path) -> Engine:
     return made
 
 
+def _before_autograde(*, assignment: str, **_: Any) -> None:
+    """nbgrader grades what its gradebook knows, and generate_assignment skips an assignment that has its release."""
+    engine(Path.cwd()).register(assignment)
+
+
+class CollectDownloads(FileNameCollectorPlugin):
+    """Reads the times in the names of downloaded files as the course's local time, which Blackboard writes there.
+
+    nbgrader would take 2027-03-26-22-15-00 for ten in the evening, UTC.
+    """
+
+    timezone = Unicode("UTC", help="Timezone of the times in file names.").tag(config=True)
+
+    def collect(self, submitted_file: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = super().collect(submitted_file)
+        stamp = found.get("timestamp") if found else None
+        if found and stamp and re.fullmatch(r"\d{4}(-\d\d){5}", stamp):
+            moment = datetime.strptime(stamp, "%Y-%m-%d-%H-%M-%S").replace(tzinfo=ZoneInfo(self.timezone))
+            found["timestamp"] = moment.astimezone(UTC).isoformat()
+        return found
+
+
 class ReadAnything(NotebookExporter):
-    """Reads notebooks of any format. A file that can't be read becomes a notebook that says so."""
+    """Reads notebooks of any format. A file that can't be read becomes a notebook that says so.
+
+    Why it can't be read is kept aside, not in the notebook: there a student could write it.
+    """
 
     def from_filename(self, filename: str, resources: Any = None, **kwargs: Any) -> Any:
         path = Path(filename)
         try:
             notebook = read_notebook(path)
         except SubmissionError as error:
-            notebook = nbformat.v4.new_notebook(metadata={_FAULT: str(error)})
+            facts = resources["nbgrader"]
+            engine(Path.cwd()).unreadable[facts["assignment"], facts["student"]] = str(error)
+            notebook = nbformat.v4.new_notebook()
             told = f"**This submission could not be read.** {html.escape(str(error))}"
             notebook.cells = [nbformat.v4.new_markdown_cell(told)]
-            notebook.cells[0].id = "fault"
+            notebook.cells[0].id = _UNREADABLE
         resources = self._init_resources(resources)
         resources["metadata"]["name"] = path.stem
         resources["metadata"]["path"] = str(path.parent)
@@ -169,15 +219,21 @@ class RestoreCells(OverwriteCells):
         with Gradebook(facts["db_url"]) as gradebook:
             source = gradebook.find_notebook(facts["notebook"], facts["assignment"])
             known = self._source_metadata(source)
+            by_source = {cell.source: cell.name for cell in source.source_cells if cell.locked}
         by_id = {cell_id(name): name for name in known}
-        # From the end: of copies of a cell the last one counts, as nbgrader has it.
-        for cell in reversed(nb.cells):
-            name = self._grade_id(cell)
-            if name not in known:
-                name = by_id.get(cell.get("id", ""), "")
+        asked = questions(engine(Path.cwd()).material(facts["assignment"]))
+        marks = [
+            (self._grade_id(cell), by_id.get(cell.get("id", ""), ""), _told_by(cell, before, by_source, asked))
+            for before, cell in zip([None, *nb.cells], nb.cells, strict=False)
+        ]
+        for cell in nb.cells:
             cell.metadata.pop("nbgrader", None)
-            if name in known:
-                cell.metadata["nbgrader"] = known.pop(name)
+        # Metadata and ids first: what a cell says is for notebooks that have lost both.
+        for kind in range(3):
+            # From the end: of copies of a cell the last one counts, as nbgrader has it.
+            for cell, names in zip(reversed(nb.cells), reversed(marks), strict=True):
+                if "nbgrader" not in cell.metadata and names[kind] in known:
+                    cell.metadata["nbgrader"] = known.pop(names[kind])
         return super().preprocess(nb, resources)
 
     @staticmethod
@@ -208,7 +264,7 @@ class RestoreCells(OverwriteCells):
         source = self.gradebook.find_notebook(self.notebook_id, self.assignment_id)
         solutions = {cell.name for cell in source.solution_cells}
         graded = {cell.name: cell for cell in source.grade_cells}
-        after = 0
+        after = int(bool(nb.cells) and nb.cells[0].id == _UNREADABLE)
         for cell in source.source_cells:
             places = [index for index, other in enumerate(nb.cells) if self._grade_id(other) == cell.name]
             if places:
@@ -221,6 +277,26 @@ class RestoreCells(OverwriteCells):
                 nb.cells.insert(after, added)
                 after += 1
         return nb, resources
+
+
+def questions(material: Material) -> dict[str, str]:
+    """Question -> grade_id of the cell below it, for every answer in words."""
+    cells = material.solution.cells
+    return {
+        before.source: cell.metadata["answer"]
+        for before, cell in itertools.pairwise(cells)
+        if "answer" in cell.metadata
+    }
+
+
+def _told_by(cell: NotebookNode, before: NotebookNode | None, tests: dict[str, str], asked: dict[str, str]) -> str:
+    """The grade_id of a cell as it shows in what the cell says, or in the question above it; "" if it doesn't."""
+    if cell.cell_type != "code":
+        return asked.get(before.source, "") if before is not None else ""
+    if cell.source in tests:
+        return tests[cell.source]
+    defined = re.findall(r"^(?:def|class)\s+(\w+)", cell.source, re.MULTILINE)
+    return defined[-1] if defined else ""
 
 
 class GradeSubmission(NbGraderPreprocessor):
@@ -245,13 +321,11 @@ class GradeSubmission(NbGraderPreprocessor):
 
     @staticmethod
     def _scored(problem: ProblemResult, cell: NotebookNode) -> list[NotebookNode]:
-        failed = [f"{output.ename}: {output.evalue}" for output in cell.outputs if output.output_type == "error"]
+        failed = [f"{output.ename}: {gist(output.evalue)}" for output in cell.outputs if output.output_type == "error"]
         score = 0.0 if problem.bonus else problem.score
-        return [
-            nbformat.v4.new_output("display_data", {"text/html": checks_table(problem, failed[0] if failed else "")}),
-            # nbgrader takes the number in the cell's result as the score.
-            nbformat.v4.new_output("execute_result", {"text/plain": f"{score:g}"}),
-        ]
+        # nbgrader takes the number in the cell's result as the score; a page shows the table in its place.
+        data = {"text/html": checks_table(problem, failed[0] if failed else ""), "text/plain": repr(score)}
+        return [nbformat.v4.new_output("execute_result", data)]
 
 
 class SaveCourseFacts(NbGraderPreprocessor):
@@ -297,10 +371,14 @@ def converter(kind: type[BaseConverter], course: Course, assignment: str, studen
 
 
 def register(material: Material) -> None:
-    """Make the assignment known to the gradebook, as `nbgrader generate_assignment` does, unless it is."""
+    """Make the assignment known to the gradebook, as `nbgrader generate_assignment` does, unless it is.
+
+    What students got stays as it is: the notebook that is made along the way is thrown away.
+    """
     write_source(material)
     with Gradebook(material.course.gradebook_url, material.course.id) as gradebook:
         try:
             gradebook.find_notebook(material.name, material.name)
         except MissingEntry:
-            converter(GenerateAssignment, material.course, material.name).start()
+            with tempfile.TemporaryDirectory() as folder:
+                converter(GenerateAssignment, material.course, material.name, release=Path(folder)).start()

@@ -15,6 +15,8 @@ _ARRAY, _COMPLEX, _INTEGER, _OPAQUE = 1, 2, 3, 4
 _DTYPES = frozenset(
     "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64 complex128".split()
 )
+# NumPy works a dtype's name out anew each time it is asked.
+_NAMES = {np.dtype(name): name for name in _DTYPES}
 _DEPTH = 24
 _ITEMS = 200_000
 _TEXT = 100_000
@@ -44,6 +46,10 @@ class Opaque:
     type_name: str
 
 
+def dtype_name(array: np.ndarray) -> str:
+    return _NAMES.get(array.dtype) or str(array.dtype)
+
+
 def plain(value: Any) -> Any:
     """Copy `value` as plain data: None, bool, int, float, complex, str, list, dict, ndarray, torch tensor, Opaque.
 
@@ -69,14 +75,15 @@ class _Copy:
         if isinstance(value, str):
             return self._text(str.__str__(value))
         if isinstance(value, np.generic):
-            value = np.asarray(value)
-            return value.item() if value.dtype.name in _DTYPES else Opaque(kind.__name__)
+            value = np.asarray(value)  # without dimensions: a number that keeps its dtype, and so its tolerance
+            return value if value.dtype in _NAMES else Opaque(kind.__name__)
         if isinstance(value, np.ndarray):
             array = np.ndarray.view(value, np.ndarray)
-            if array.dtype.name not in _DTYPES:
+            native = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
+            if native not in _NAMES:
                 return Opaque(f"NumPy array of dtype {array.dtype.name}")
             self._take_bytes(array.nbytes)
-            return np.array(array, dtype=array.dtype.newbyteorder("="))
+            return np.array(array, dtype=native)
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(value, torch.Tensor):
             return self._tensor(torch, value)
@@ -102,7 +109,9 @@ class _Copy:
         return text
 
     def _key(self, key: Any) -> str | int:
-        return key if type(key) is int else self._text(str.__str__(key) if isinstance(key, str) else repr(key))
+        if isinstance(key, (int, np.integer)):
+            return int(key)
+        return self._text(str.__str__(key) if isinstance(key, str) else repr(key))
 
     def _tensor(self, torch: Any, value: Any) -> Any:
         if value.layout != torch.strided or value.device.type != "cpu" or value.is_quantized:
@@ -145,7 +154,7 @@ def _pack(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         torch_dtype = value.torch_dtype if isinstance(value, Tensor) else None
         data = np.ascontiguousarray(value).tobytes()
-        header = [torch_dtype, value.dtype.name, list(value.shape), data]
+        header = [torch_dtype, _NAMES[value.dtype], list(value.shape), data]
         return msgpack.ExtType(_ARRAY, msgpack.packb(header))
     if isinstance(value, complex):
         return msgpack.ExtType(_COMPLEX, msgpack.packb([value.real, value.imag]))

@@ -8,12 +8,20 @@ from typing import Any
 import nh3
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
+_NUMPY_SAYS = ("Not equal to tolerance", "Arrays are not ", "Items are not equal", "Mismatch", "ACTUAL", "Max ")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def safe_text(text: object) -> str:
     """Text without control characters: a terminal that shows it must not obey it."""
     return _CONTROL.sub("", str(text))
+
+
+def gist(message: str) -> str:
+    """The sentence in an exception's message. numpy.testing wraps the author's in lines of numbers."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(_NUMPY_SAYS)] or lines
+    return lines[0][:300] if lines else ""
 
 
 def safe_output(output: Any) -> dict[str, Any]:

@@ -16,17 +16,18 @@ import tempfile
 import time
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from grader.child import Job
 from grader.confine import MEBIBYTE, Limits, protections, readable_paths
+from grader.observation import decode
 from grader.outputs import safe_output, safe_text
-from grader.wire import Inbox, WireError, pack, receive
+from grader.wire import Inbox, pack, receive
 
 # A process that does not give in to an interrupt is killed this much later.
 _GRACE = 2.0
-_RESTARTS = 6
 _CELL_STATUSES = ("ok", "raised", "timed_out")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
@@ -88,6 +89,11 @@ class CheckRun:
     lines: int = 0
     fault: Fault | None = None
 
+    @cached_property
+    def value(self) -> Any:
+        """The observation, decoded. Raises ObservationError if it is none."""
+        return decode(self.data)
+
 
 @dataclass
 class Execution:
@@ -98,7 +104,6 @@ class Execution:
     mentions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     overlays: list[Any] = field(default_factory=list)
     overlay_fault: str = ""
-    cpu_seconds: float = 0.0
     killed: str = ""
 
 
@@ -114,6 +119,7 @@ class Sandbox:
         self.confined = confined
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._home = ""
         self._ready = False
 
     def __enter__(self) -> Sandbox:
@@ -129,7 +135,9 @@ class Sandbox:
         if self.confined:
             self._refuse_unless_safe()
         self._control, theirs = socket.socketpair()
+        self._home = tempfile.mkdtemp(prefix="grader-home-")
         environment = {
+            **dict.fromkeys(("HOME", "IPYTHONDIR", "MPLCONFIGDIR", "TMPDIR"), self._home),
             "PATH": "/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
@@ -170,24 +178,34 @@ class Sandbox:
             self._server.wait()
             if self._server.stderr:
                 self._server.stderr.close()
+            shutil.rmtree(self._home, ignore_errors=True)
         self._control = self._server = None
         self._ready = False
 
     def _ask(self, request: str, *descriptors: int) -> list[Any]:
         self.start()
-        assert self._control is not None and self._server is not None
-        try:
+        assert self._control is not None
+        reply = None
+        with contextlib.suppress(OSError):
             if not self._ready:
                 self._ready = receive(self._control) is not None
-            socket.send_fds(self._control, [request.encode()], list(descriptors))
+            self._send(request, *descriptors)
             reply = receive(self._control)
-        except OSError:
-            reply = None
         if reply is None:
-            complaint = self._server.stderr.read().decode(errors="replace")[-1500:] if self._server.stderr else ""
+            complaint = self._complaint()
             self.close()
             raise SandboxError(f"The fork server ended. Run: grader doctor\n{complaint}")
         return list(reply)
+
+    def _send(self, request: str, *descriptors: int) -> None:
+        assert self._control is not None
+        socket.send_fds(self._control, [request.encode() + b"\0"], list(descriptors))
+
+    def _complaint(self) -> str:
+        if self._server is None or self._server.stderr is None:
+            return ""
+        self._server.kill()
+        return self._server.stderr.read().decode(errors="replace")[-1500:]
 
     def run(self, job: Job, checks_file: Path, imports: tuple[str, ...] = ()) -> Execution:
         """Run a job to its end. What hangs or crashes costs its cell or check; the rest is run again without it.
@@ -199,11 +217,12 @@ class Sandbox:
         skip: list[int] = []
         remaining = list(range(len(job.runs)))
         deadline = time.monotonic() + job.limits.submission_seconds
-        for _ in range(_RESTARTS):
+        # Each attempt costs a cell or a check, and all of them together the time of one submission.
+        for _ in range(len(job.cells) + len(job.runs) + 1):
             part = replace(job, skip=(*job.skip, *skip), runs=tuple(job.runs[i] for i in remaining))
             reached = self._attempt(part, request, execution, remaining, deadline)
             remaining = [i for i in remaining if i not in execution.checks]
-            if reached is None or not remaining or reached[0] == "budget":
+            if reached is None or reached[0] == "budget" or (reached[0] == "check" and not remaining):
                 break
             if reached[0] == "cell":
                 skip.append(reached[1])
@@ -246,7 +265,8 @@ class Sandbox:
                     # The server has not reaped it, so the number is still this process's.
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
-                    execution.cpu_seconds += float(self._ask(f"reap\n{pid}")[2])
+                    with contextlib.suppress(OSError):
+                        self._send(f"release\n{pid}")
         return conversation.ended(reason)
 
 
@@ -301,7 +321,9 @@ class _Conversation:
                     self._take(message)
                     seconds = limits.check_seconds if self._at[0] == "check" else limits.cell_seconds
                     until = min(deadline, time.monotonic() + _GRACE + seconds)
-            except (WireError, LookupError, TypeError, ValueError) as error:
+            except SandboxError:
+                raise
+            except Exception as error:  # whatever an untrusted message makes our code do
                 return f"it broke the protocol ({error})"
         return ""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import linecache
 import sys
 import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -122,6 +124,10 @@ class NotebookShell(InteractiveShell):
                 self.magics_manager.register_function(refuse, kind, name)
         self.system = refuse  # type: ignore[method-assign]
 
+    def transform_cell(self, raw_cell: str) -> str:
+        """Looking for magics takes longer than running most cells: plain Python has none."""
+        return raw_cell if is_python(raw_cell) else super().transform_cell(raw_cell)
+
     def enable_gui(self, gui: Any = None) -> None:
         """Figures are drawn inline; there is no window."""
 
@@ -142,7 +148,7 @@ class NotebookShell(InteractiveShell):
                 kept[mime] = value
         output: Output = {"output_type": output_type, "data": kept, "metadata": {}}
         if output_type == "execute_result":
-            output["execution_count"] = self.execution_count
+            output["execution_count"] = self.displayhook.prompt_count
         self.outputs.add(output, sum(map(len, kept.values())))
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
@@ -181,6 +187,17 @@ class NotebookShell(InteractiveShell):
             return action()
         finally:
             sys.stdout, sys.stderr = saved
+
+
+@lru_cache(maxsize=64)
+def is_python(cell: str) -> bool:
+    """Whether a cell is Python as it stands: a magic, a shell escape or a help request is a syntax error there."""
+    try:
+        # Top-level await is a notebook's own, and no magic.
+        compile(cell, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def error_output(error: BaseException) -> Output:

@@ -35,17 +35,20 @@ class Student:
             value = self._namespace[name]
         except KeyError:
             raise NotDefined(name) from None
-        return self._watched(value) if inspect.isfunction(value) else value
+        if inspect.isfunction(value):
+            value = vars(self)[name] = self._watched(value)  # found at once the next time
+        return value
 
     def _watched(self, function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
-            before = [(name, value, _fingerprint(value)) for name, value in _arguments(function, args, kwargs)]
+            before = [(place, value, _fingerprint(value)) for place, value in _arguments(args, kwargs)]
 
             def note() -> None:
-                for name, value, fingerprint in before:
-                    if name not in self.changed and _fingerprint(value) != fingerprint:
-                        self.changed.append(name)
+                for place, value, fingerprint in before:
+                    if _fingerprint(value) != fingerprint:
+                        name = _name(function, place)
+                        self.changed += [] if name in self.changed else [name]
 
             try:
                 result = function(*args, **kwargs)
@@ -64,19 +67,23 @@ def _noted(items: Iterator[Any], note: Callable[[], None]) -> Iterator[Any]:
         note()
 
 
-def _arguments(function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[tuple[str, Any]]:
-    """The arguments that hold arrays or tensors, by name; lists, tuples and dicts are looked into."""
-    try:
-        names = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        names = []
-    positional = [(names[i] if i < len(names) else f"argument {i + 1}", value) for i, value in enumerate(args)]
-    for name, value in [*positional, *kwargs.items()]:
+def _arguments(args: Any, kwargs: Any) -> Iterator[tuple[int | str, Any]]:
+    """The arguments that hold arrays or tensors, by place or name; lists, tuples and dicts are looked into."""
+    for place, value in [*enumerate(args), *kwargs.items()]:
         if _is_array(value):
-            yield name, value
+            yield place, value
         elif isinstance(value, (list, tuple, dict)):
             items = value.values() if isinstance(value, dict) else value
-            yield from ((name, item) for item in items if _is_array(item))
+            yield from ((place, item) for item in items if _is_array(item))
+
+
+def _name(function: Callable[..., Any], place: int | str) -> str:
+    if isinstance(place, str):
+        return place
+    try:
+        return list(inspect.signature(function).parameters)[place]
+    except (TypeError, ValueError, IndexError):
+        return f"argument {place + 1}"
 
 
 def _is_array(value: Any) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
 _LARGEST = 100 * 2**20
+_ID = re.compile("[a-zA-Z0-9_-]{1,64}")  # what the notebook format allows
 
 
 class SubmissionError(ValueError):
@@ -72,7 +75,8 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # missing cell ids and the like: they are repaired below
-            notebook = nbformat.reads(text, as_version=4)
+            current = parsed.get("nbformat") == 4
+            notebook = nbformat.from_dict(parsed) if current else nbformat.reads(text, as_version=4)
             _repair(notebook)
             nbformat.validate(notebook)
     except Exception as error:
@@ -82,20 +86,36 @@ def read_notebook(path: Path) -> NotebookNode:
 
 
 def _repair(notebook: NotebookNode) -> None:
-    """Give what other editors leave out: ids, execution counts, outputs, metadata."""
+    """Mend what other editors leave out or write differently, and leave out what grading does not need."""
     notebook.nbformat_minor = max(5, notebook.get("nbformat_minor", 0))
-    notebook.setdefault("metadata", NotebookNode())
+    notebook.metadata = _only(
+        notebook.get("metadata"), {"kernelspec": ("name", "display_name"), "language_info": ("name",)}
+    )
     seen: set[str] = set()
     for position, cell in enumerate(notebook.cells):
         source = cell.get("source", "")
         cell.source = "".join(source) if isinstance(source, list) else source
-        cell.setdefault("metadata", NotebookNode())
-        if not isinstance(cell.get("id"), str) or cell.id in seen:
-            cell.id = f"cell-{position}"
-        seen.add(cell.id)
+        cell.metadata = _only(cell.get("metadata"), {"nbgrader": ()})
+        identity = cell.get("id")
+        if not isinstance(identity, str) or identity in seen or not _ID.fullmatch(identity):
+            identity = f"cell-{position}"
+            while identity in seen:
+                identity += "-"
+        cell.id = identity
+        seen.add(identity)
         if cell.cell_type == "code":
-            cell.setdefault("execution_count", None)
+            cell.execution_count = None
             cell.outputs = []  # the student's own outputs count for nothing, and may be broken
         else:
             for key in ("outputs", "execution_count"):
                 cell.pop(key, None)
+
+
+def _only(metadata: Any, wanted: dict[str, tuple[str, ...]]) -> NotebookNode:
+    """The entries of some metadata that are `wanted` and whole: they hold the texts that their kind must have."""
+    kept = NotebookNode()
+    for key, texts in wanted.items():
+        value = metadata.get(key) if isinstance(metadata, dict) else None
+        if isinstance(value, dict) and all(isinstance(value.get(text), str) for text in texts):
+            kept[key] = value
+    return kept

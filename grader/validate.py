@@ -13,7 +13,7 @@ from grader.checks import Alternative, AuthorError, Check, Misconception
 from grader.diagnose import diagnose
 from grader.grade import grade
 from grader.judge import judge
-from grader.material import Material, Overlay, Reference
+from grader.material import Material, Overlay
 from grader.report import Report, Verdict
 from grader.sandbox import CheckRun, Sandbox
 from grader.submission import Submission, code_cells, read_notebook
@@ -122,7 +122,7 @@ def _validate_overlays(material: Material, sandbox: Sandbox, found: Validation) 
         found.caught += bool(failed)
         catching.update(failed)
         if failed:
-            found.diagnosed += _diagnosed(material, sandbox, overlay, failed, references)
+            found.diagnosed += _diagnosed(material, sandbox, overlay, failed)
         else:
             found.faults.append(f"misconception {name} of {overlay.made.problem} loses no points: no check catches it")
     for check in material.tests.checks:
@@ -130,20 +130,18 @@ def _validate_overlays(material: Material, sandbox: Sandbox, found: Validation) 
             found.faults.append(f"check {check} catches no misconception: drop it, or write the mistake that it is for")
 
 
-def _passes(check: Check, run: CheckRun, references: Mapping[str, Reference]) -> bool:
+def _passes(check: Check, run: CheckRun, references: Mapping[str, CheckRun]) -> bool:
     result = judge(check, run, references[check.name], "hints")
     return result.verdict is Verdict.PASSED
 
 
-def _diagnosed(
-    material: Material, sandbox: Sandbox, overlay: Overlay, failed: list[str], references: Mapping[str, Reference]
-) -> bool:
+def _diagnosed(material: Material, sandbox: Sandbox, overlay: Overlay, failed: list[str]) -> bool:
     """Whether a submission with this misconception is told so, or told one that the author declared alike."""
     made = overlay.made
     assert isinstance(made, Misconception)
     problem = material.tests.problems[made.problem]
     others = material.misconceptions(sandbox, made.problem)
-    diagnosis = diagnose(problem, overlay.runs, failed, references, others)
+    diagnosis = diagnose(problem, overlay.runs, failed, others)
     if diagnosis is None:
         return False
     alike = {made.name, *made.same_as}

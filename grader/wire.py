@@ -22,8 +22,19 @@ def pack(message: Any) -> bytes:
     return _LENGTH.pack(len(body)) + body
 
 
-def send(channel: socket.socket, message: Any) -> None:
-    channel.sendall(pack(message))
+class Outbox:
+    """Messages on their way out. What can wait travels with the next message: each one wakes the reader up."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._waiting = b""
+
+    def later(self, message: Any) -> None:
+        self._waiting += pack(message)
+
+    def now(self, message: Any) -> None:
+        data, self._waiting = self._waiting + pack(message), b""
+        self._channel.sendall(data)
 
 
 def receive(channel: socket.socket) -> Any:

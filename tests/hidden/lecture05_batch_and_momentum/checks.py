@@ -104,8 +104,8 @@ def dealt_first(epochs):
 
 @check("minibatches", points=2, after=dealt_first, hint="Shuffle the whole deck, and anew in every epoch.")
 def any_example_can_come_first(student, rng):
-    """Over 300 epochs, every one of 6 examples is dealt first at some time."""
-    return [one_epoch(student, 6, 2, rng) for _ in range(300)]
+    """Over 100 epochs, every one of 6 examples is dealt first at some time."""
+    return [one_epoch(student, 6, 2, rng) for _ in range(100)]
 
 
 def batch_mates(epochs):
@@ -115,8 +115,8 @@ def batch_mates(epochs):
 
 @check("minibatches", points=2, after=batch_mates, hint="Do the same examples always sit in one batch together?")
 def any_two_can_share_a_batch(student, rng):
-    """Over 300 epochs, example 0 shares a batch with every other one at some time."""
-    return [one_epoch(student, 6, 2, rng) for _ in range(300)]
+    """Over 100 epochs, example 0 shares a batch with every other one at some time."""
+    return [one_epoch(student, 6, 2, rng) for _ in range(100)]
 
 
 def orders(epochs):
