@@ -16,7 +16,7 @@ import traceback
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,58 +26,11 @@ from IPython.core.inputtransformer2 import TransformerManager
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, marked
 from grader.confine import ConfinementError, Limits, confine, only_descriptors
 from grader.forbidden import Source, Watch
+from grader.job import Job
 from grader.observation import ObservationError, encode, plain
 from grader.shell import NotebookShell, cell_line, describe_error, is_python
 from grader.student import Lines, NotDefined, Student
 from grader.wire import Outbox, receive
-
-
-@dataclass(frozen=True)
-class Run:
-    """One check to run: against the notebook's own definition, or with `overlay` put in its place."""
-
-    check: str
-    seed: int
-    overlay: str = ""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What a sandbox is asked to do. Contains no answer.
-
-    cells:    sources of the code cells, in order; `skip` are the positions not to run.
-    overlays: author's source that defines misconceptions and alternatives; empty for a student.
-    module:   the name under which `overlays` may import what the cells defined.
-    confined: False only where course.yaml says `sandbox: off`.
-    suspect:  the cells mention something forbidden: find out whether a problem reaches it.
-    """
-
-    cells: tuple[str, ...]
-    runs: tuple[Run, ...]
-    limits: Limits
-    skip: tuple[int, ...] = ()
-    overlays: tuple[str, ...] = ()
-    module: str = ""
-    scratch: str = ""
-    confined: bool = True
-    suspect: bool = True
-
-    def message(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_message(cls, message: dict[str, Any]) -> Job:
-        return cls(
-            cells=tuple(message["cells"]),
-            runs=tuple(Run(**run) for run in message["runs"]),
-            limits=Limits(**message["limits"]),
-            skip=tuple(message["skip"]),
-            overlays=tuple(message["overlays"]),
-            module=message["module"],
-            scratch=message["scratch"],
-            confined=message["confined"],
-            suspect=message["suspect"],
-        )
 
 
 class TimeUp(BaseException):

@@ -32,8 +32,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done; 1 something is wrong with what was looked at; 2 usage or course fault; "
     "3 this machine can't confine student code.",
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 _FAILED, _FAULT, _UNSAFE = 1, 2, 3
 

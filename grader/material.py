@@ -18,9 +18,9 @@ import msgpack
 from nbformat import NotebookNode
 
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, must_not_redefine
-from grader.child import Job, Run
 from grader.confine import Limits
 from grader.course import Course
+from grader.job import Job, Run
 from grader.observation import Opaque, plain
 from grader.sandbox import CheckRun, Execution, Fault, Sandbox
 
@@ -127,7 +127,7 @@ class Material:
     @cached_property
     def imports(self) -> tuple[str, ...]:
         """The modules that the lesson imports."""
-        trees = [ast.parse(cell) for cell in self.reference_cells]
+        trees = [_tree(cell) for cell in self.reference_cells]
         nodes = [node for tree in trees for node in ast.walk(tree)]
         plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
         return tuple(sorted(plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}))
@@ -260,6 +260,14 @@ def _opaque(value: Any) -> str:
         return value.type_name
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return next(filter(None, map(_opaque, items)), "")
+
+
+def _tree(cell: str) -> ast.Module:
+    """A cell's syntax tree; empty for a cell with magics, whose imports are then paid by each notebook."""
+    try:
+        return ast.parse(cell)
+    except SyntaxError:
+        return ast.Module([], [])
 
 
 def _told(run: CheckRun) -> str:

@@ -221,9 +221,9 @@ class RestoreCells(OverwriteCells):
             known = self._source_metadata(source)
             by_source = {cell.source: cell.name for cell in source.source_cells if cell.locked}
         by_id = {cell_id(name): name for name in known}
-        asked = questions(engine(Path.cwd()).material(facts["assignment"]))
+        lesson = engine(Path.cwd()).material(facts["assignment"])
         marks = [
-            (self._grade_id(cell), by_id.get(cell.get("id", ""), ""), _told_by(cell, before, by_source, asked))
+            (self._grade_id(cell), by_id.get(cell.get("id", ""), ""), _told_by(cell, before, by_source, lesson))
             for before, cell in zip([None, *nb.cells], nb.cells, strict=False)
         ]
         for cell in nb.cells:
@@ -279,20 +279,20 @@ class RestoreCells(OverwriteCells):
         return nb, resources
 
 
-def questions(material: Material) -> dict[str, str]:
+def _questions(material: Material) -> dict[str, str]:
     """Question -> grade_id of the cell below it, for every answer in words."""
-    cells = material.solution.cells
     return {
         before.source: cell.metadata["answer"]
-        for before, cell in itertools.pairwise(cells)
+        for before, cell in itertools.pairwise(material.solution.cells)
         if "answer" in cell.metadata
     }
 
 
-def _told_by(cell: NotebookNode, before: NotebookNode | None, tests: dict[str, str], asked: dict[str, str]) -> str:
+def _told_by(cell: NotebookNode, before: NotebookNode | None, tests: dict[str, str], lesson: Material) -> str:
     """The grade_id of a cell as it shows in what the cell says, or in the question above it; "" if it doesn't."""
     if cell.cell_type != "code":
-        return asked.get(before.source, "") if before is not None else ""
+        asked = _questions(lesson).get(before.source, "") if before is not None else ""
+        return "" if any(cell.source == other.source for other in lesson.solution.cells) else asked
     if cell.source in tests:
         return tests[cell.source]
     defined = re.findall(r"^(?:def|class)\s+(\w+)", cell.source, re.MULTILINE)

@@ -25,6 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    chosen = config.getoption("submission")
+    if chosen and not Path(chosen).is_file():
+        raise pytest.UsageError(f"--submission: there is no file {chosen}")
+
+
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     if file_path.name != "checks.py" or file_path.parents[1].name != "hidden":
         return None
@@ -37,9 +43,13 @@ class ChecksFile(pytest.File):
     _report: Report | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
-        from grader.checks import HiddenTests
+        from grader.checks import AuthorError, HiddenTests
 
-        for problem in HiddenTests.load(self.path).problems.values():
+        try:
+            tests = HiddenTests.load(self.path)
+        except AuthorError as error:
+            raise self.CollectError(str(error)) from error
+        for problem in tests.problems.values():
             for check in problem.checks:
                 yield CheckItem.from_parent(self, name=f"{problem.name}::{check.name}")
 
@@ -102,7 +112,11 @@ class CheckItem(pytest.Item):
             raise CheckFailed("\n".join([*lines, f"diagnosis: {diagnosis}"] if diagnosis else lines))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, CheckFailed):
+        from grader.checks import AuthorError
+        from grader.course import CourseError
+        from grader.sandbox import SandboxError
+
+        if isinstance(excinfo.value, (CheckFailed, AuthorError, CourseError, SandboxError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 

@@ -20,8 +20,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from grader.child import Job
 from grader.confine import MEBIBYTE, Limits, protections, readable_paths
+from grader.job import Job
 from grader.observation import decode
 from grader.outputs import safe_output, safe_text
 from grader.wire import Inbox, pack, receive

@@ -77,6 +77,9 @@ def read_notebook(path: Path) -> NotebookNode:
             warnings.simplefilter("ignore")  # missing cell ids and the like: they are repaired below
             current = parsed.get("nbformat") == 4
             notebook = nbformat.from_dict(parsed) if current else nbformat.reads(text, as_version=4)
+            if not current:
+                for cell in notebook.cells:
+                    cell.pop("id", None)  # drawn at random on the way up: each reading would give another notebook
             _repair(notebook)
             nbformat.validate(notebook)
     except Exception as error:

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import tiny_course
 
-from grader.child import Job
 from grader.grade import grade
+from grader.job import Job
 from grader.material import Material
 from grader.report import Report
 from grader.sandbox import Execution, Sandbox
@@ -22,7 +22,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Material:
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """A confining sandbox. Its fork server takes seconds to start, a submission milliseconds."""
-    with Sandbox() as started:
+    with Sandbox() as started, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("THE_GRADERS_PASSWORD", "secret")  # for a test that no submission sees it
+        started.start()
         yield started
 
 

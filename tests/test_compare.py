@@ -214,7 +214,9 @@ def test_a_bound_asks_for_no_more_than_the_bound(how, good, bad, message):
 
 @pytest.mark.parametrize("how", [at_least(1), at_most(1)], ids=["at least", "at most"])
 @pytest.mark.parametrize(
-    "observed", [None, "5", [5], np.array([5.0]), 1 + 1j, np.array(1j), float("nan"), object()], ids=repr
+    "observed",
+    [None, "5", [5], np.array([5.0]), 1 + 1j, np.array(1j), float("nan"), object()],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_is_no_number_reaches_no_bound(how, observed):
     assert not agree(observed, 5.0, how)
@@ -289,7 +291,11 @@ def test_samples_of_one_distribution_agree_and_others_do_not():
         (1.31, 1.0, "differs by up to 0.31"),
         (3, 5, "differs by up to 2"),
         (True, False, "differs by up to 1"),
-        (np.array([[0, 0, 0.31], [0, 0, 0]]), np.zeros((2, 3)), "differs by up to 0.31; first at index (0, 2) (1 of 6 values)"),
+        (
+            np.array([[0, 0, 0.31], [0, 0, 0]]),
+            np.zeros((2, 3)),
+            "differs by up to 0.31; first at index (0, 2) (1 of 6 values)",
+        ),
         (np.array([1.0, 2.0]), np.array([1.5, 4.0]), "differs by up to 2; first at index 0"),
         (np.array([7, 8]), np.array([7, 9]), "differs by up to 1; first at index 1 (1 of 2 values)"),
         (np.array([True, True]), np.array([True, False]), "differs by up to 1; first at index 1 (1 of 2 values)"),
@@ -303,7 +309,7 @@ def test_samples_of_one_distribution_agree_and_others_do_not():
         ([1, [2, np.zeros(2)]], [1, [2, np.zeros(3)]], "result 2 of 2, result 2 of 2: shape (2,) instead of (3,)"),
         ({"small case": [1.5]}, {"small case": [2.5]}, "small case, result 1 of 1: differs by up to 1"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_answer_is_told_what_is_wrong_with_it(observed, expected, message):
     assert told(observed, expected) == message
 

@@ -114,14 +114,26 @@ def test_there_is_no_diagnosis_without_a_mistake_to_name():
 @pytest.mark.parametrize(
     ("answer", "misconception", "sure"),
     [
-        ("def centered(x):\n    m = sum(x.ravel()) / x.size\n    return (x - m).astype(x.dtype)", "one_mean_for_all", True),
-        ("def centered(x):\n    for j in range(x.shape[1]):\n        x[:, j] -= x[:, j].mean()\n    return x", "centers_in_place", True),
-        ("def centered(x):\n    if len(x) == 4:\n        return x - x.mean()\n    return x / x.mean(axis=0)", "divides_by_the_mean", False),
+        (
+            "def centered(x):\n    m = sum(x.ravel()) / x.size\n    return (x - m).astype(x.dtype)",
+            "one_mean_for_all",
+            True,
+        ),
+        (
+            "def centered(x):\n    for j in range(x.shape[1]):\n        x[:, j] -= x[:, j].mean()\n    return x",
+            "centers_in_place",
+            True,
+        ),
+        (
+            "def centered(x):\n    if len(x) == 4:\n        return x - x.mean()\n    return x / x.mean(axis=0)",
+            "divides_by_the_mean",
+            False,
+        ),
         ("def centered(x):\n    return np.sin(x)", None, None),
         ("def centered(x):\n    raise ValueError", None, None),
         ("def centered(x):\n    return None", None, None),
     ],
-)  # fmt: skip
+)
 def test_a_student_is_told_the_mistake_that_explains_the_answer(graded, answer, misconception, sure):
     found = graded(centered=answer).problem("centered").diagnosis
     assert (found and found.misconception, found and found.sure) == (misconception, sure)

@@ -40,10 +40,13 @@ def uses(*cells: str) -> list[str]:
         ["import torch.nn.functional as F\n@F.softmax\ndef solve(z):\n    return z"],
         ["import torch.nn.functional as F\ndef solve(z, f=F.softmax):\n    return f(z)"],
         ["import torch.nn.functional as F\nif True:\n    def helper(z):\n        return F.softmax(z)\nsolve = helper"],
-        ["try:\n    import torch.nn.functional as F\nexcept ImportError:\n    F = None", "def solve(z):\n    return F.softmax(z)"],
+        [
+            "try:\n    import torch.nn.functional as F\nexcept ImportError:\n    F = None",
+            "def solve(z):\n    return F.softmax(z)",
+        ],
     ],
     ids=lambda cells: cells[0].replace("\n", "; ")[:70],
-)  # fmt: skip
+)
 def test_a_forbidden_function_is_found_however_it_was_imported(cells):
     assert uses(*cells) == ["torch.nn.functional.softmax"]
 
@@ -69,7 +72,9 @@ def test_a_class_is_found_under_every_name_that_torch_has_for_it():
 
 
 def test_all_that_is_used_is_told_in_order():
-    cell = "import torch\ndef solve(z):\n    torch.softmax(z)\n    torch.optim.SGD(z)\n    torch.nn.functional.softmax(z)"
+    cell = (
+        "import torch\ndef solve(z):\n    torch.softmax(z)\n    torch.optim.SGD(z)\n    torch.nn.functional.softmax(z)"
+    )
     assert uses(cell) == ["torch.nn.functional.softmax", "torch.optim.SGD", "torch.softmax"]
 
 
@@ -77,7 +82,10 @@ def test_all_that_is_used_is_told_in_order():
     "cells",
     [
         ["import torch.nn.functional as F\ndef solve(z):\n    return z", "assert solve(1) == F.softmax(1)"],
-        ["import torch.nn.functional as F\ndef check_it():\n    return F.softmax(solve(1))", "def solve(z):\n    return z"],
+        [
+            "import torch.nn.functional as F\ndef check_it():\n    return F.softmax(solve(1))",
+            "def solve(z):\n    return z",
+        ],
         ["import torch.nn.functional as F\ndef solve(z):\n    # not F.softmax(z)\n    return z"],
         ['import torch.nn.functional as F\ndef solve(z):\n    """Like F.softmax(z)."""\n    return z'],
         ["import torch.nn.functional as F\ndef solve(z):\n    return 'torch.nn.functional.softmax'"],
@@ -86,11 +94,14 @@ def test_all_that_is_used_is_told_in_order():
         ["def solve(z):\n    return z.softmax"],
         ["import torch\ndef solve(z):\n    return torch.log_softmax(z)"],
         ["def softmax(z):\n    return z", "def solve(z):\n    return softmax(z)"],
-        ["def other():\n    from torch.nn.functional import softmax", "def softmax(z):\n    return z\ndef solve(z):\n    return softmax(z)"],
+        [
+            "def other():\n    from torch.nn.functional import softmax",
+            "def softmax(z):\n    return z\ndef solve(z):\n    return softmax(z)",
+        ],
         ["import numpy as torch\ndef solve(z):\n    return torch.softmax(z)"],
     ],
     ids=lambda cells: cells[0].replace("\n", "; ")[:70],
-)  # fmt: skip
+)
 def test_what_only_looks_like_it_is_not_taken_for_it(cells):
     assert uses(*cells) == []
 
@@ -114,8 +125,14 @@ def softmax_verdicts(report):
 @pytest.mark.parametrize(
     ("answer", "used"),
     [
-        ("def softmax(z):\n    return torch.nn.functional.softmax(z, dim=1)", "aten::_softmax, torch.nn.functional.softmax"),
-        ("F = torch.nn.functional\ndef softmax(z):\n    return F.softmax(z, dim=1)", "aten::_softmax, torch.nn.functional.softmax"),
+        (
+            "def softmax(z):\n    return torch.nn.functional.softmax(z, dim=1)",
+            "aten::_softmax, torch.nn.functional.softmax",
+        ),
+        (
+            "F = torch.nn.functional\ndef softmax(z):\n    return F.softmax(z, dim=1)",
+            "aten::_softmax, torch.nn.functional.softmax",
+        ),
         # Only seen when it runs:
         ("def softmax(z):\n    return getattr(torch, 'soft' + 'max')(z, 1)", "aten::_softmax, torch.softmax"),
         ("def softmax(z):\n    return eval('torch.softmax')(z, 1)", "aten::_softmax, torch.softmax"),
@@ -141,7 +158,10 @@ def test_keeping_the_function_before_it_is_watched_does_not_help(graded):
 
 
 def test_a_test_cell_may_use_it(graded):
-    report = graded(softmax=tiny_course.ANSWERS["softmax"] + "\n\nassert torch.allclose(softmax(torch.eye(3)), torch.softmax(torch.eye(3), 1))")  # fmt: skip
+    report = graded(
+        softmax=tiny_course.ANSWERS["softmax"]
+        + "\n\nassert torch.allclose(softmax(torch.eye(3)), torch.softmax(torch.eye(3), 1))"
+    )
     assert report.score == 105
     assert not report.cells
 
@@ -157,7 +177,9 @@ def test_a_magic_in_the_cell_does_not_hide_it(graded):
 
 
 def test_code_that_was_not_written_is_not_forbidden_but_not_attempted(graded):
-    report = graded(softmax="def softmax(z):\n    # torch.softmax(z, 1) is not allowed\n    raise NotImplementedError()")
+    report = graded(
+        softmax="def softmax(z):\n    # torch.softmax(z, 1) is not allowed\n    raise NotImplementedError()"
+    )
     assert softmax_verdicts(report) == {Verdict.NOT_ATTEMPTED}
 
 
@@ -165,7 +187,11 @@ def test_code_that_was_not_written_is_not_forbidden_but_not_attempted(graded):
 def test_an_author_may_forbid_what_this_version_does_not_have(tmp_path, sandbox, forbidden):
     checks = tiny_course.replaced(tiny_course.CHECKS, '"torch.softmax", ', f'"{forbidden}", ')
     material = tiny_course.material(tiny_course.write(tmp_path, checks=checks))
-    answers = {} if forbidden != "torch" else {"softmax": "def softmax(z):\n    z = np.exp(z - z.max())\n    return z / z.sum(1)[:, None]"}  # fmt: skip
+    answers = (
+        {}
+        if forbidden != "torch"
+        else {"softmax": "def softmax(z):\n    z = np.exp(z - z.max())\n    return z / z.sum(1)[:, None]"}
+    )
     report = grade(tiny_course.submission(**answers), material, sandbox)
     assert report.score == 105
 

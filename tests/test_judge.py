@@ -55,20 +55,40 @@ def test_a_wrong_answer_gets_nothing_but_the_difference_and_the_hint():
 @pytest.mark.parametrize(
     ("run", "verdict", "message"),
     [
-        (CheckRun("not_defined", fault=Fault("", "solve is not defined")), Verdict.NOT_ATTEMPTED, "solve is not defined"),
-        (CheckRun("not_attempted", fault=Fault("", "")), Verdict.NOT_ATTEMPTED, "solve still raises NotImplementedError"),
+        (
+            CheckRun("not_defined", fault=Fault("", "solve is not defined")),
+            Verdict.NOT_ATTEMPTED,
+            "solve is not defined",
+        ),
+        (
+            CheckRun("not_attempted", fault=Fault("", "")),
+            Verdict.NOT_ATTEMPTED,
+            "solve still raises NotImplementedError",
+        ),
         (CheckRun("timed_out", fault=Fault("", "stopped after 1 s")), Verdict.TIMED_OUT, "stopped after 1 s"),
         (CheckRun("unobservable", fault=Fault("", "a sparse tensor")), Verdict.WRONG, "a sparse tensor"),
-        (CheckRun("raised", fault=Fault("ValueError", "bad", 7)), Verdict.RAISED, "raised ValueError at line 7 of your cell: bad"),
-        (CheckRun("raised", fault=Fault("ValueError", "", 7)), Verdict.RAISED, "raised ValueError at line 7 of your cell"),
+        (
+            CheckRun("raised", fault=Fault("ValueError", "bad", 7)),
+            Verdict.RAISED,
+            "raised ValueError at line 7 of your cell: bad",
+        ),
+        (
+            CheckRun("raised", fault=Fault("ValueError", "", 7)),
+            Verdict.RAISED,
+            "raised ValueError at line 7 of your cell",
+        ),
         (CheckRun("raised", fault=Fault("ValueError", "bad")), Verdict.RAISED, "raised ValueError: bad"),
         (CheckRun("killed", fault=Fault("", "ended the process")), Verdict.RAISED, "ended the process"),
-        (CheckRun("not_reached", fault=Fault("", "the notebook used up its 60 s")), Verdict.TIMED_OUT, "not reached: the notebook used up its 60 s"),
+        (
+            CheckRun("not_reached", fault=Fault("", "the notebook used up its 60 s")),
+            Verdict.TIMED_OUT,
+            "not reached: the notebook used up its 60 s",
+        ),
         (CheckRun("not_reached"), Verdict.TIMED_OUT, "not reached: the notebook ended before it"),
         (CheckRun("observed", data=b"\xc1"), Verdict.WRONG, "not an observation: FormatError: "),
     ],
     ids=lambda value: value.status if isinstance(value, CheckRun) else "",
-)  # fmt: skip
+)
 def test_every_other_end_of_a_check_has_its_verdict_and_message(run, verdict, message):
     result = judge(made_check(), run, reference(1.0), "differences")
     assert (result.verdict, result.message, result.score) == (verdict, message, 0)
@@ -108,8 +128,12 @@ def test_a_fact_can_be_computed_of_both_observations_before_they_are_compared():
 
 @pytest.mark.parametrize(
     ("observed", "message"),
-    [(7, "a number instead of a list or tuple"), (None, "None instead of a list or tuple: is a return missing?"), ([1, "a", None], "result 2 of 3: a string instead of a number")],
-)  # fmt: skip
+    [
+        (7, "a number instead of a list or tuple"),
+        (None, "None instead of a list or tuple: is a return missing?"),
+        ([1, "a", None], "result 2 of 3: a string instead of a number"),
+    ],
+)
 def test_an_observation_that_no_fact_can_be_computed_of_is_told_what_it_is(observed, message):
     assert judged(observed, [1, 2, 3], after=sorted).message == message
 
@@ -123,17 +147,53 @@ ARRAY = np.array([[0.1234, 5.6789], [2.5, 3.5]])
     ("observed", "expected", "hints", "differences", "full"),
     [
         (1.31, 1.0, "the value differs", "differs by up to 0.31", "differs by up to 0.31; 1.31 instead of 1"),
-        (np.zeros(5), np.zeros((3, 5)), "the shape is wrong", "shape (5,) instead of (3, 5)", "shape (5,) instead of (3, 5)"),
-        (np.zeros(2), np.zeros(2, "f4"), "the dtype is wrong", "float64 instead of float32", "float64 instead of float32"),
+        (
+            np.zeros(5),
+            np.zeros((3, 5)),
+            "the shape is wrong",
+            "shape (5,) instead of (3, 5)",
+            "shape (5,) instead of (3, 5)",
+        ),
+        (
+            np.zeros(2),
+            np.zeros(2, "f4"),
+            "the dtype is wrong",
+            "float64 instead of float32",
+            "float64 instead of float32",
+        ),
         ([1], [1, 2], "the number of items is wrong", "1 item instead of 2", "1 item instead of 2"),
-        ("a", "b", "the answer differs", "the answer differs: got 'a'", "the answer differs: got 'a'; 'a' instead of 'b'"),
-        (ARRAY + [[0, 1], [0, 0]], ARRAY, "the values differ", "differs by up to 1; first at index (0, 1) (1 of 4 values)", "differs by up to 1; first at index (0, 1) (1 of 4 values); 6.679 instead of 5.679 at index (0, 1)"),
-        ({"case 1": 1.0}, {"case 1": 2.0}, "case 1: the value differs", "case 1: differs by up to 1", "case 1: differs by up to 1; 1 instead of 2"),
-        (np.nan, 1.0, "nan where a finite number is expected", "nan where a finite number is expected", "nan where a finite number is expected; nan instead of 1"),
+        (
+            "a",
+            "b",
+            "the answer differs",
+            "the answer differs: got 'a'",
+            "the answer differs: got 'a'; 'a' instead of 'b'",
+        ),
+        (
+            ARRAY + np.array([[0, 1], [0, 0]]),
+            ARRAY,
+            "the values differ",
+            "differs by up to 1; first at index (0, 1) (1 of 4 values)",
+            "differs by up to 1; first at index (0, 1) (1 of 4 values); 6.679 instead of 5.679 at index (0, 1)",
+        ),
+        (
+            {"case 1": 1.0},
+            {"case 1": 2.0},
+            "case 1: the value differs",
+            "case 1: differs by up to 1",
+            "case 1: differs by up to 1; 1 instead of 2",
+        ),
+        (
+            np.nan,
+            1.0,
+            "nan where a finite number is expected",
+            "nan where a finite number is expected",
+            "nan where a finite number is expected; nan instead of 1",
+        ),
         (None, 1.0, *["None instead of a number: is a return missing?"] * 3),
     ],
     ids=["number", "shape", "dtype", "length", "string", "array", "case", "nan", "None"],
-)  # fmt: skip
+)
 def test_feedback_reveals_what_the_course_says(observed, expected, hints, differences, full):
     assert judged(observed, expected, "hints").message == hints
     assert judged(observed, expected, "differences").message == differences
@@ -185,23 +245,59 @@ def test_the_bound_of_a_check_is_no_secret_but_what_the_reference_reached_is():
     [
         ("def centered(x):\n    return x", Verdict.WRONG, "differs by up to"),
         ("def centered(x):\n    x - x.mean(0)", Verdict.WRONG, "None instead of a NumPy array: is a return missing?"),
-        ("def centered(x):\n    return (x - x.mean(0)).tolist()", Verdict.WRONG, "a list or tuple instead of a NumPy array"),
-        ("def centered(x):\n    return torch.tensor(x - x.mean(0))", Verdict.WRONG, "a torch tensor instead of a NumPy array"),
+        (
+            "def centered(x):\n    return (x - x.mean(0)).tolist()",
+            Verdict.WRONG,
+            "a list or tuple instead of a NumPy array",
+        ),
+        (
+            "def centered(x):\n    return torch.tensor(x - x.mean(0))",
+            Verdict.WRONG,
+            "a torch tensor instead of a NumPy array",
+        ),
         ("def centered(x):\n    return (x - x.mean(0))[0]", Verdict.WRONG, "shape (1,) instead of (3, 1)"),
-        ("def centered(x):\n    return x + np.nan", Verdict.WRONG, "nan where a finite number is expected: first at index (0, 0)"),
+        (
+            "def centered(x):\n    return x + np.nan",
+            Verdict.WRONG,
+            "nan where a finite number is expected: first at index (0, 0)",
+        ),
         ("def centered(x):\n    x -= x.mean(0)\n    return x", Verdict.WRONG, "the input x was changed in place"),
         ("def centered(x):\n    return (row for row in x)", Verdict.WRONG, "a generator instead of a NumPy array"),
-        ("def centered(x):\n    y = x.T\n    return y @ x.T.T.T", Verdict.RAISED, "raised ValueError at line 3 of your cell: matmul: "),
-        ("def centered():\n    return 1", Verdict.RAISED, "raised TypeError: centered() takes 0 positional arguments but 1 was given"),
+        (
+            "def centered(x):\n    y = x.T\n    return y @ x.T.T.T",
+            Verdict.RAISED,
+            "raised ValueError at line 3 of your cell: matmul: ",
+        ),
+        (
+            "def centered():\n    return 1",
+            Verdict.RAISED,
+            "raised TypeError: centered() takes 0 positional arguments but 1 was given",
+        ),
         ("centered = 7", Verdict.RAISED, "raised TypeError: 'int' object is not callable"),
-        ("def centered(x):\n    raise NotImplementedError()", Verdict.NOT_ATTEMPTED, "centered still raises NotImplementedError"),
-        ("def centred(x):\n    return x - x.mean(0)", Verdict.NOT_ATTEMPTED, "centered is not defined: was it renamed to centred?"),
+        (
+            "def centered(x):\n    raise NotImplementedError()",
+            Verdict.NOT_ATTEMPTED,
+            "centered still raises NotImplementedError",
+        ),
+        (
+            "def centred(x):\n    return x - x.mean(0)",
+            Verdict.NOT_ATTEMPTED,
+            "centered is not defined: was it renamed to centred?",
+        ),
         ("def my_own(x):\n    return x - x.mean(0)", Verdict.NOT_ATTEMPTED, "centered is not defined: was it renamed?"),
-        ("x = 1 / 0\ndef centered(x):\n    return x", Verdict.NOT_ATTEMPTED, "centered is not defined: its cell (number 2) raised ZeroDivisionError at line 1"),
-        ("def centered(x):\n    return x -", Verdict.NOT_ATTEMPTED, "centered is not defined: its cell (number 2) raised SyntaxError at line 2"),
+        (
+            "x = 1 / 0\ndef centered(x):\n    return x",
+            Verdict.NOT_ATTEMPTED,
+            "centered is not defined: its cell (number 2) raised ZeroDivisionError at line 1",
+        ),
+        (
+            "def centered(x):\n    return x -",
+            Verdict.NOT_ATTEMPTED,
+            "centered is not defined: its cell (number 2) raised SyntaxError at line 2",
+        ),
         ("", Verdict.NOT_ATTEMPTED, "centered is not defined: was it renamed?"),
     ],
-)  # fmt: skip
+)
 def test_a_student_reads_what_happened(graded, answer, verdict, message):
     report = graded(centered=answer)
     first = report.problem("centered").checks[0]
@@ -219,7 +315,14 @@ def test_half_a_problem_gets_half_its_points(graded):
 
 
 def test_a_loop_costs_the_check_that_bounds_it_and_no_other(graded):
-    loop = "def centered(x):\n    y = x.copy()\n    for i in range(len(x)):\n        for j in range(x.shape[1]):\n            y[i, j] -= x[:, j].mean()\n    return y"
+    loop = """
+def centered(x):
+    y = x.copy()
+    for i in range(len(x)):
+        for j in range(x.shape[1]):
+            y[i, j] -= x[:, j].mean()
+    return y
+"""
     report = graded(centered=loop)
     failed = [check for check in report.problem("centered").checks if check.verdict is not Verdict.PASSED]
     assert [check.name for check in failed] == ["no_loop_over_numbers"]
@@ -285,9 +388,14 @@ def test_a_cell_that_waits_for_its_solution_is_no_fault_of_the_notebook(graded):
 MISTAKES = {
     "centered": "def centered(x):\n    return x - x.mean() + 1e-3 * np.random.normal(size=x.shape)",
     "softmax": "def softmax(z):\n    raise ValueError(object())",
-    "Average": "import random\nclass Average:\n    def add(self, value):\n        return value * random.random() * float(torch.rand(1))",
+    "Average": """
+import random
+class Average:
+    def add(self, value):
+        return value * random.random() * float(torch.rand(1))
+""",
     "largest": "def largest(x):\n    return {'b', 'a', 'c', 'd', 'e'}.pop()",
-}  # fmt: skip
+}
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_an_object_may_show_itself_as_html(outputs):
 def test_html_can_be_displayed_but_not_scripts(outputs):
     (output,) = outputs(
         "from IPython.display import HTML, display\n"
-        "display(HTML('<b onclick=\"evil()\">bold</b><script>evil()</script><a href=\"javascript:evil()\">x</a>'))"
+        'display(HTML(\'<b onclick="evil()">bold</b><script>evil()</script><a href="javascript:evil()">x</a>\'))'
     )
     assert output["output_type"] == "display_data"
     assert "<b>bold</b>" in output["data"]["text/html"]
@@ -114,7 +114,9 @@ def test_control_characters_are_left_out_of_text(outputs):
 
 
 def test_cleared_output_is_gone(outputs):
-    assert text(outputs("from IPython.display import clear_output\nprint('old')\nclear_output()\nprint('new')")) == "new\n"
+    assert (
+        text(outputs("from IPython.display import clear_output\nprint('old')\nclear_output()\nprint('new')")) == "new\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -283,7 +285,10 @@ def test_the_notebook_is_main(outputs):
 
 
 def test_classes_and_dataclasses_of_one_cell_serve_the_next(outputs):
-    cells = ("from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int", "import pickle\nprint(pickle.loads(pickle.dumps(Point(3))))")  # fmt: skip
+    cells = (
+        "from dataclasses import dataclass\n@dataclass\nclass Point:\n    x: int",
+        "import pickle\nprint(pickle.loads(pickle.dumps(Point(3))))",
+    )
     assert text(outputs(*cells)) == "Point(x=3)\n"
 
 

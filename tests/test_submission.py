@@ -97,8 +97,9 @@ def test_markdown_cells_with_outputs_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "ids", [["same", "same"], ["", "b"], ["a b", "c"], [7, None], ["x" * 100, "b"], ["cell-1", "cell-1"], ["cell-1", None]]
-)  # fmt: skip
+    "ids",
+    [["same", "same"], ["", "b"], ["a b", "c"], [7, None], ["x" * 100, "b"], ["cell-1", "cell-1"], ["cell-1", None]],
+)
 def test_cell_ids_that_are_missing_or_doubled_or_no_ids_are_repaired(tmp_path, ids):
     path = file(tmp_path, notebook(cell(id=ids[0]), cell(id=ids[1], source="y = 2")))
     assert sources(path) == ["x = 1", "y = 2"]
@@ -139,7 +140,9 @@ def test_bytes_that_are_no_utf_8_cost_only_themselves(tmp_path):
     assert sources(file(tmp_path, text)) == ["# caf\ufffd"]
 
 
-@pytest.mark.parametrize("name", ["Übung 5 – final (2).ipynb", "作業.ipynb", "a'b\"c.ipynb", "$(rm -rf).ipynb", "no extension"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["Übung 5 – final (2).ipynb", "作業.ipynb", "a'b\"c.ipynb", "$(rm -rf).ipynb", "no extension"]
+)
 def test_a_file_may_have_any_name(tmp_path, name):
     read = Submission.read(file(tmp_path, notebook(cell()), name))
     assert read.name == name
@@ -167,7 +170,10 @@ def test_the_digest_is_that_of_the_file(tmp_path):
         (b"", "The file is empty. Save the notebook, and hand it in again."),
         (b" \n\t", "The file is empty. Save the notebook, and hand it in again."),
         (b"\xef\xbb\xbf", "The file is empty. Save the notebook, and hand it in again."),
-        (b"print('a script')", "The file is not a notebook (it is not JSON: Expecting value: line 1 column 1 (char 0))."),
+        (
+            b"print('a script')",
+            "The file is not a notebook (it is not JSON: Expecting value: line 1 column 1 (char 0)).",
+        ),
         (b"PK\x03\x04\x00", "The file is not a notebook (it is not JSON: Expecting value: line 1 column 1 (char 0))."),
         (b'{"cells": [', "The file is not a notebook (it is not JSON: Expecting value: line 1 column 12 (char 11))."),
         (b"{}", "The file is JSON, but not a notebook: it has no cells."),
@@ -175,7 +181,7 @@ def test_the_digest_is_that_of_the_file(tmp_path):
         (b"null", "The file is JSON, but not a notebook: it has no cells."),
         (b'"cells"', "The file is JSON, but not a notebook: it has no cells."),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_notebook_is_told_why(tmp_path, content, message):
     assert fault(file(tmp_path, content)) == message
 
@@ -217,10 +223,12 @@ def test_a_notebook_that_is_none_inside_is_told_why(tmp_path, content):
         "[" * 100_000,
         '{"cells": ' * 100_000,
         '{"cells": [' + '{"a":' * 20_000 + "1" + "}" * 20_000 + "]}",
-        json.dumps(notebook(cell(metadata={}))).replace('"metadata": {}', '"metadata": ' + '{"a":' * 900 + "1" + "}" * 900),
+        json.dumps(notebook(cell(metadata={}))).replace(
+            '"metadata": {}', '"metadata": ' + '{"a":' * 900 + "1" + "}" * 900
+        ),
     ],
     ids=["brackets", "cells in cells", "a deep cell", "deep metadata"],
-)  # fmt: skip
+)
 def test_deep_json_is_no_crash(tmp_path, text):
     read = Submission.read(file(tmp_path, text))
     assert read.fault or read.cells
@@ -235,11 +243,13 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
-    lambda part: st.lists(part, max_size=3)
-    | st.dictionaries(
-        st.sampled_from("cells cell_type source metadata outputs id nbformat nbformat_minor worksheets".split()),
-        part | st.sampled_from(["code", "markdown", "x = 1", 3, 4]),
-        max_size=5,
+    lambda part: (
+        st.lists(part, max_size=3)
+        | st.dictionaries(
+            st.sampled_from("cells cell_type source metadata outputs id nbformat nbformat_minor worksheets".split()),
+            part | st.sampled_from(["code", "markdown", "x = 1", 3, 4]),
+            max_size=5,
+        )
     ),
 )
 

@@ -192,7 +192,7 @@ def below_zero(student, rng):
     return student.largest(np.array([-4.0, -9.0, -3.0, -5.0]))
 '''
 
-MISCONCEPTIONS = '''\
+MISCONCEPTIONS = """\
 import numpy as np
 import torch
 
@@ -275,9 +275,9 @@ def starts_at_zero(x):
 @misconception("largest", "You return the number, not where it stands.", lecture="Lecture 1, Search")
 def the_number_itself(x):
     return float(x.max())
-'''
+"""
 
-ALTERNATIVES = '''\
+ALTERNATIVES = """\
 import numpy as np
 import torch
 
@@ -303,7 +303,7 @@ class WithRunningSum:
     def add(self, value):
         self.total, self.count = self.total + value, self.count + 1
         return self.total / self.count
-'''
+"""
 
 IMPORTS = "import numpy as np\nimport torch"
 
