@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -63,26 +64,31 @@ class Inbox:
         self._buffer = bytearray()
         self._room = total
 
-    def feed(self, data: bytes) -> list[list[Any]]:
-        """Take some bytes; return the messages that they complete, each a list that starts with its name."""
+    def feed(self, data: bytes) -> Iterator[list[Any]]:
+        """Take some bytes; yield the messages that they complete, each a list that starts with its name.
+
+        Raises WireError at the first thing that is no message, after all that came before it.
+        """
         self._room -= len(data)
         if self._room < 0:
             raise WireError("the submission sent back too much")
         self._buffer += data
-        messages = []
         while len(self._buffer) >= _LENGTH.size:
             size = _LENGTH.unpack_from(self._buffer)[0]
             if size > LARGEST:
                 raise WireError("the submission sent back a message that is too long")
             if len(self._buffer) < _LENGTH.size + size:
-                break
+                return
             body = bytes(self._buffer[_LENGTH.size : _LENGTH.size + size])
             del self._buffer[: _LENGTH.size + size]
-            try:
-                message = msgpack.unpackb(body, strict_map_key=False)
-            except Exception as error:
-                raise WireError(f"the submission sent back something else than a message: {error}") from None
-            if not (isinstance(message, list) and message and isinstance(message[0], str)):
-                raise WireError("the submission sent back something else than a message")
-            messages.append(message)
-        return messages
+            yield _message(body)
+
+
+def _message(body: bytes) -> list[Any]:
+    try:
+        message = msgpack.unpackb(body, strict_map_key=False)
+    except Exception as error:
+        raise WireError(f"the submission sent back something else than a message: {error}") from None
+    if not (isinstance(message, list) and message and isinstance(message[0], str)):
+        raise WireError("the submission sent back something else than a message")
+    return message

@@ -49,7 +49,7 @@ def test_the_end_of_a_channel_is_none():
 @settings(deadline=None)
 def test_hostile_bytes_are_messages_or_a_wire_error(sent):
     try:
-        arrived = Inbox().feed(sent)
+        arrived = list(Inbox().feed(sent))
     except WireError:
         return
     assert all(isinstance(message, list) and isinstance(message[0], str) for message in arrived)
@@ -77,16 +77,23 @@ def framed(body):
 )
 def test_a_body_that_is_no_message_is_a_wire_error(body):
     with pytest.raises(WireError, match="something else than a message"):
-        Inbox().feed(framed(body))
+        list(Inbox().feed(framed(body)))
 
 
 def test_a_message_that_announces_too_much_is_refused_before_it_comes():
     with pytest.raises(WireError, match="too long"):
-        Inbox().feed(b"\xff\xff\xff\xff")
+        list(Inbox().feed(b"\xff\xff\xff\xff"))
 
 
 def test_only_so_much_is_ever_taken():
     inbox = Inbox(total=100)
-    inbox.feed(pack(["a" * 50]))
+    list(inbox.feed(pack(["a" * 50])))
     with pytest.raises(WireError, match="too much"):
-        inbox.feed(pack(["b" * 50]))
+        list(inbox.feed(pack(["b" * 50])))
+
+
+def test_what_came_before_garbage_is_still_read():
+    messages = Inbox().feed(pack(["cell", 1]) + b"\xff\xff\xff\xff")
+    assert next(messages) == ["cell", 1]
+    with pytest.raises(WireError):
+        next(messages)
