@@ -225,7 +225,7 @@ def _import_file(path: Path) -> ModuleType:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise AuthorError(f"{path} is missing or can't be read: write the hidden tests there") from error
+        raise AuthorError(f"{path} is missing: write the hidden tests there") from error
     module = ModuleType(f"hidden_{path.parent.name}_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
