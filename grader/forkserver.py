@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.checks import AuthorError, HiddenTests
-from grader.confine import readable_paths
+from grader.confine import prepare
 from grader.shell import NotebookShell
 from grader.wire import pack
 
@@ -56,7 +56,7 @@ def main() -> None:
     # A notebook imports Python's libraries, not the folder that the grader happens to lie in.
     sys.path[:] = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix, "/usr/lib"))]
     os.chdir(os.environ["HOME"])
-    readable_paths()  # found out once: no child has to
+    prepare()
     gc.collect()
     gc.freeze()
     control.sendall(pack(["ready", os.getpid()]))
@@ -152,10 +152,6 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    # Loaded before the first fork: a confined child can no longer read them.
-    import landlockpy  # noqa: F401
-    import pyseccomp  # noqa: F401
-
-    import grader.child  # noqa: F401
+    import grader.child  # noqa: F401  # before the first fork: a confined child can no longer read it
 
     main()

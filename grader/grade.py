@@ -13,8 +13,13 @@ from grader.judge import forbidden, judge
 from grader.material import Material
 from grader.outputs import gist
 from grader.report import CellResult, CheckResult, ProblemResult, Report, Verdict
-from grader.sandbox import CheckRun, Execution, Sandbox
+from grader.sandbox import CheckRun, Execution, Fault, Sandbox
 from grader.submission import Submission
+
+# A name that is longer was renamed to nothing like it, and looking for likeness takes ever longer.
+_LONGEST_NAME, _MOST_NAMES = 60, 300
+# An author's `after` is written for what the reference gives: it is not run on anything of another order.
+_LARGER, _LARGER_BYTES = 16, 2**20
 
 UNCONFINED = "Graded without a sandbox (course.yaml says sandbox: off)."
 
@@ -36,8 +41,10 @@ def _problems(
 ) -> tuple[ProblemResult, ...]:
     references = material.references(sandbox)
     runs = {}
-    for position, name in enumerate(material.tests.checks):
+    for position, (name, check) in enumerate(material.tests.checks.items()):
         run = execution.checks[position]
+        if check.after is not None and len(run.data) > _LARGER * len(references[name].data) + _LARGER_BYTES:
+            run = CheckRun("unobservable", fault=Fault("", "far more was returned than was asked for"))
         if run.status == "not_defined" and run.fault is not None:
             told = _why_not_defined(run.fault.message, submission, execution)
             run = replace(run, fault=replace(run.fault, message=told))
@@ -139,5 +146,6 @@ def _why_not_defined(name: str, submission: Submission, execution: Execution) ->
             line = f" at line {run.fault.line}" if run.fault.line else ""
             told = f"raised {run.fault.name}{line}" if run.status == "raised" else run.fault.message
             return f"{name} is not defined: its cell (number {position + 1}) {told}"
-    near = difflib.get_close_matches(name, [other for other in defined if other != name], n=1, cutoff=0.6)
+    others = [other for other in defined if other != name and len(other) <= _LONGEST_NAME][:_MOST_NAMES]
+    near = difflib.get_close_matches(name[:_LONGEST_NAME], others, n=1, cutoff=0.6)
     return f"{name} is not defined: was it renamed{f' to {near[0]}' if near else ''}?"

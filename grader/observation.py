@@ -9,6 +9,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
+from grader.wire import must_not_swell
+
 # msgpack extension types.
 _ARRAY, _COMPLEX, _INTEGER, _OPAQUE = 1, 2, 3, 4
 
@@ -21,6 +23,7 @@ _DEPTH = 24
 _ITEMS = 200_000
 _TEXT = 100_000
 _BYTES = 64 * 2**20
+_LONG_KEYS = 1000
 
 
 class ObservationError(ValueError):
@@ -170,15 +173,26 @@ def _pack(value: Any) -> Any:
 def decode(data: bytes) -> Any:
     """Bytes from the sandbox as plain data. Hostile bytes raise ObservationError, and nothing else happens."""
     try:
-        return msgpack.unpackb(data, ext_hook=_unpack, strict_map_key=False)
+        must_not_swell(data)
+        return msgpack.unpackb(data, ext_hook=_unpack, object_pairs_hook=_dict, strict_map_key=False)
     except ObservationError:
         raise
     except Exception as error:
         raise ObservationError(f"not an observation: {type(error).__name__}: {error}") from None
 
 
+def _dict(pairs: list[tuple[Any, Any]]) -> dict[str | int, Any]:
+    """A dict by texts and integers. Long integers can be chosen to collide: many of them would take forever."""
+    if not all(type(key) in (str, int) for key, _ in pairs):
+        raise ObservationError("a dict with keys that are neither text nor integers arrived")
+    if sum(type(key) is int and key.bit_length() > 64 for key, _ in pairs) > _LONG_KEYS:
+        raise ObservationError(f"a dict with more than {_LONG_KEYS:,} keys of more than 64 bits arrived")
+    return dict(pairs)
+
+
 def _unpack(code: int, data: bytes) -> Any:
     if code == _ARRAY:
+        must_not_swell(data, 100)
         torch_dtype, dtype, shape, raw = msgpack.unpackb(data)
         if dtype not in _DTYPES or not all(type(size) is int and size >= 0 for size in shape):
             raise ObservationError("an array with an unknown dtype or shape arrived")

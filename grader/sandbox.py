@@ -28,6 +28,13 @@ from grader.wire import Inbox, pack, receive
 
 # A process that does not give in to an interrupt is killed this much later.
 _GRACE = 2.0
+# So often is looked at what a process uses, and this is what it may: all its files together, in largest files.
+_LOOK = 0.25
+_THREADS = 256
+_FILES = 10_000
+_DISK = 8
+# What a cell's output takes beside its text, which may have four bytes a character.
+_OUTPUT_EXTRA = 100_000
 _CELL_STATUSES = ("ok", "raised", "timed_out")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 
@@ -265,6 +272,7 @@ class Sandbox:
                     # The server has not reaped it, so the number is still this process's.
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
+                    _remove(scratch, pid)
                     with contextlib.suppress(OSError):
                         self._send(f"release\n{pid}")
         return conversation.ended(reason)
@@ -279,6 +287,36 @@ def _scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _remove(folder: Path, pid: int) -> None:
+    """Remove the folder of a process that was killed, however deep, locked or alive it is."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists() or not hasattr(os, "pidfd_open"):
+        return
+    with contextlib.suppress(OSError):
+        with open(os.pidfd_open(pid)) as process:
+            select.select([process], [], [], 10)  # until it has ended, it could put a link where a folder was
+        while entries := list(os.scandir(folder)):
+            for entry in entries:
+                _flatten(entry, folder)
+        folder.rmdir()
+
+
+def _flatten(entry: os.DirEntry[str], top: Path) -> None:
+    """Remove a file, or a folder whose folders are moved up to `top`: no path gets longer than two names."""
+    if not entry.is_dir(follow_symlinks=False):
+        os.unlink(entry.path)
+        return
+    os.chmod(entry.path, 0o700)
+    for inner in os.scandir(entry.path):
+        if inner.is_dir(follow_symlinks=False):
+            os.chmod(inner.path, 0o700)
+            os.rename(inner.path, tempfile.mkdtemp(dir=top))
+        else:
+            os.unlink(inner.path)
+    os.rmdir(entry.path)
+
+
 class _Conversation:
     """Reads one process's messages, and decides when it has had its time."""
 
@@ -289,6 +327,7 @@ class _Conversation:
         self._at: tuple[str, int] = ("cell", -1)
         self._confined = False
         self._done = False
+        self._ran: set[int] = set()
 
     def hold(self, channel: socket.socket, job: Job, pid: int, deadline: float) -> str:
         """Give the job, take messages until the end. Returns why it ended: "" if the process ended by itself."""
@@ -300,15 +339,19 @@ class _Conversation:
         channel.setblocking(False)
         inbox = Inbox()
         limits = job.limits
-        base = _resident(pid)
-        until = min(deadline, time.monotonic() + _GRACE + limits.cell_seconds)
+        base, _ = _usage(pid)
+        now = time.monotonic()
+        look, until = now + _LOOK, min(deadline, now + _GRACE + limits.cell_seconds)
         while not self._done:
-            if time.monotonic() > until:
-                return "budget" if time.monotonic() > deadline else "time"
-            readable, _, _ = select.select([channel], [], [], 0.25)
+            now = time.monotonic()
+            if now > until:
+                return "budget" if now > deadline else "time"
+            if now > look:
+                if excess := _excess(pid, base, Path(job.scratch), limits):
+                    return excess
+                look = now + _LOOK
+            readable, _, _ = select.select([channel], [], [], _LOOK)
             if not readable:
-                if _resident(pid) - base > 1.25 * limits.memory_mb * MEBIBYTE:
-                    return "memory"
                 continue
             try:
                 data = channel.recv(2**20)
@@ -336,11 +379,16 @@ class _Conversation:
             self._at = (name, _index(rest[0], self._positions))
         elif name == "ran":
             index, status, fault, outputs = rest
+            if _index(index, self._job.cells) in self._ran:
+                raise ValueError("a cell that ran twice")
+            self._ran.add(index)
+            if len(pack(outputs)) > 4 * self._job.limits.output_kb * 1024 + _OUTPUT_EXTRA:
+                raise ValueError("more output than a cell may have")
             ran = CellRun(_one_of(status, _CELL_STATUSES), _fault(fault), tuple(map(safe_output, outputs)))
-            execution.cells[_index(index, self._job.cells)] = ran
+            execution.cells[index] = ran
         elif name == "checked":
             execution.checks[self._positions[_index(rest[0], self._positions)]] = _check_run(rest[1:])
-        elif name == "mentions":
+        elif name == "mentions" and self._at == ("cell", -1):  # later, student code could take it back
             execution.mentions[str(rest[0])] = _texts(rest[1])
         elif name == "overlays":
             execution.overlays = list(rest[0])
@@ -362,6 +410,8 @@ class _Conversation:
         told = {
             "time": "did not stop when its time was up, and was killed",
             "memory": f"used more than {self._job.limits.memory_mb} MB of memory, and was killed",
+            "threads": f"started more than {_THREADS} threads, and was killed",
+            "disk": f"wrote more than {_DISK * self._job.limits.file_mb} MB or {_FILES:,} files, and was killed",
             "budget": f"the notebook used up its {self._job.limits.submission_seconds:g} s",
             "": "ended the process (a crash, or more memory or time than allowed)",
         }.get(reason, reason)
@@ -413,9 +463,41 @@ def _texts(values: list[Any]) -> tuple[str, ...]:
     return tuple(safe_text(value)[:100] for value in values[:100])
 
 
-def _resident(pid: int) -> int:
-    """Resident memory of a process in bytes; 0 when it has ended."""
+def _excess(pid: int, base: int, scratch: Path, limits: Limits) -> str:
+    """What a process uses too much of, or nothing."""
+    resident, threads = _usage(pid)
+    if resident - base > 1.25 * limits.memory_mb * MEBIBYTE:
+        return "memory"
+    if threads > _THREADS:
+        return "threads"
+    return "disk" if _overfull(scratch, _DISK * limits.file_mb * MEBIBYTE) else ""
+
+
+def _usage(pid: int) -> tuple[int, int]:
+    """Resident memory of a process in bytes, and its threads; 0 when it has ended."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(facts[21]) * resource.getpagesize(), int(facts[17])
     except (OSError, IndexError, ValueError):
-        return 0
+        return 0, 0
+
+
+def _overfull(folder: Path, room: int) -> bool:
+    """Whether a folder holds more than `room` bytes or too many files, or hides what it holds."""
+    waiting, count = [str(folder)], 0
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    count += 1
+                    with contextlib.suppress(FileNotFoundError):
+                        room -= entry.stat(follow_symlinks=False).st_blocks * 512
+                    if room < 0 or count > _FILES:
+                        return True
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # it was removed just now
+        except OSError:
+            return True  # too deep for a path, or without permission to look
+    return False

@@ -234,7 +234,7 @@ def cell_line(error: BaseException) -> int | None:
 
 def _frames(error: BaseException) -> list[str]:
     if isinstance(error, SyntaxError):
-        shown = [f"line {error.lineno}", f"    {(error.text or '').rstrip()}"]
+        shown = [f"line {error.lineno}", f"    {(error.text or '').rstrip()[:200]}"]
         if error.offset and error.offset < 200:
             shown.append("    " + " " * (error.offset - 1) + "^")
         return shown
@@ -242,5 +242,5 @@ def _frames(error: BaseException) -> list[str]:
     for frame in traceback.extract_tb(error.__traceback__, limit=200)[-40:]:
         if _is_cell(frame.filename):
             lines.append(f"line {frame.lineno}, in {frame.name}")
-            lines.append(f"    {linecache.getline(frame.filename, frame.lineno or 0).strip()}")
+            lines.append(f"    {linecache.getline(frame.filename, frame.lineno or 0).strip()[:200]}")
     return lines

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from grader.observation import ObservationError
+
 
 class NotDefined(Exception):
     """The notebook has no such function or class."""
@@ -118,5 +120,7 @@ class Lines:
         sys.settrace(self._trace)
         try:
             yield
+            if sys.gettrace() != self._trace:
+                raise ObservationError("sys.settrace was called while the lines that run were counted: leave it alone")
         finally:
             sys.settrace(None)

@@ -11,6 +11,9 @@ import msgpack
 
 _LENGTH = struct.Struct("!I")
 LARGEST = 256 * 2**20
+# What is shorter may be anything: it does not take much memory. Longer ones hold few, large items.
+_SHORT = 2**20
+_ITEMS = 250_000
 
 
 class WireError(RuntimeError):
@@ -36,6 +39,29 @@ class Outbox:
     def now(self, message: Any) -> None:
         data, self._waiting = self._waiting + pack(message), b""
         self._channel.sendall(data)
+
+
+def must_not_swell(data: bytes, items: int = _ITEMS) -> None:
+    """Raise WireError if msgpack data is long and of many parts: a byte may stand for an object of a hundred."""
+    if len(data) <= _SHORT:
+        return
+    reader = msgpack.Unpacker(max_buffer_size=len(data), max_bin_len=len(data), max_ext_len=len(data))
+    reader.feed(data)
+    waiting = 1
+    while waiting:
+        waiting -= 1
+        kind = data[reader.tell()]
+        if kind & 0xF0 == 0x90 or kind in (0xDC, 0xDD):
+            parts = reader.read_array_header()
+        elif kind & 0xF0 == 0x80 or kind in (0xDE, 0xDF):
+            parts = 2 * reader.read_map_header()
+        else:
+            reader.skip()
+            continue
+        waiting += parts
+        items -= parts
+        if items < 0:
+            raise WireError("it has too many parts")
 
 
 def receive(channel: socket.socket) -> Any:
@@ -86,6 +112,7 @@ class Inbox:
 
 def _message(body: bytes) -> list[Any]:
     try:
+        must_not_swell(body)
         message = msgpack.unpackb(body, strict_map_key=False)
     except Exception as error:
         raise WireError(f"the submission sent back something else than a message: {error}") from None
