@@ -1,5 +1,6 @@
 """Hostile notebooks: each fails, touches nothing, and the honest notebook that comes next gets all of its points."""
 
+import platform
 import re
 
 import changing
@@ -30,10 +31,14 @@ MOST_MEMORY = 600 * 2**20
 
 
 def params(attacks: list[Attack]) -> list[object]:
-    return [
-        pytest.param(attack, id=attack.name, marks=[pytest.mark.xfail(reason=attack.fails)] if attack.fails else [])
-        for attack in attacks
-    ]
+    def marks(attack: Attack) -> list[pytest.MarkDecorator]:
+        native = platform.machine() == "x86_64" or not any(
+            "call(" in cell or "fromhex" in cell for cell in attack.cells
+        )
+        found = [] if native else [pytest.mark.skip(reason="its numbers or its code are those of x86-64")]
+        return [*found, pytest.mark.xfail(reason=attack.fails)] if attack.fails else found
+
+    return [pytest.param(attack, id=attack.name, marks=marks(attack)) for attack in attacks]
 
 
 def submit(sandbox: RecordingSandbox, world: World, sources: list[str]) -> Report:
