@@ -91,7 +91,9 @@ def test_it_fails_and_costs_nobody_else(attack: Attack, world: World, confined: 
     assert found(world, report, confined.executions) == []
     assert world.changes() == []
     assert report.score == attack.earns
-    assert attack.ends in ("", *own_cells(report, attack))
+    ends = own_cells(report, attack)
+    # On a slow machine, time is up before the other limit is reached: stopped it is either way.
+    assert attack.ends in ("", *ends) or (attack.ends == "killed" and "timed out" in ends)
     assert peak_memory() - memory < MOST_MEMORY
     after = submit(confined, world, honest(world))
     assert after.score == FULL
