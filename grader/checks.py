@@ -153,7 +153,6 @@ def misconception(
             lecture=lecture,
             same_as=(same_as,) if isinstance(same_as, str) else tuple(same_as),
         )
-        # In __dict__: a misconception may subclass another one, and must not inherit its mark.
         setattr(implementation, _MARK, made)
         return implementation
 

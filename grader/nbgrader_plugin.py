@@ -329,7 +329,7 @@ class GradeSubmission(NbGraderPreprocessor):
 
 
 class SaveCourseFacts(NbGraderPreprocessor):
-    """Saves what nbgrader has a place for but no step: a bonus as extra credit, the due date, unreadable files."""
+    """Saves what nbgrader has a place for but no step: a bonus as extra credit, and the due date."""
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
         facts = resources["nbgrader"]

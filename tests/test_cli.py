@@ -16,7 +16,7 @@ from grader.cli import app
 from grader.confine import Protection
 
 COMMANDS = ["build", "validate", "grade", "autograde", "doctor"]
-MISSING = Protection("Landlock (files)", False, "the kernel does not offer it", "Use Linux 5.13 or newer.")
+MISSING = Protection("Landlock (files)", False, "the kernel does not offer it", "Use Linux 6.2 or newer.")
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_nothing_is_graded_on_an_unsafe_machine_and_the_exit_code_says_so(course
     notebook = write_notebook(course / "tiny.ipynb")
     text = said("grade", notebook, code=3)
     assert "This machine can't confine student code" in text
-    assert "Use Linux 5.13 or newer." in text
+    assert "Use Linux 6.2 or newer." in text
     run("build")
     assert "Run: grader doctor" in said("validate", code=3)
 
@@ -196,7 +196,7 @@ def test_nothing_is_graded_on_an_unsafe_machine_and_the_exit_code_says_so(course
 def test_the_doctor_names_what_is_missing_and_how_to_mend_it(course, unsafe):
     found = {one["name"]: one for one in json.loads(run("doctor", "--json", code=3).stdout)}
     assert found["Landlock (files)"]["enforced"] is False
-    assert found["Landlock (files)"]["remedy"] == "Use Linux 5.13 or newer."
+    assert found["Landlock (files)"]["remedy"] == "Use Linux 6.2 or newer."
     assert found["a confined process starts"]["enforced"] is False
 
 

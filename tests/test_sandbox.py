@@ -671,7 +671,7 @@ def test_control_characters_in_a_message_do_not_reach_the_report(harmless):
 # When it can't hold
 
 
-MISSING = Protection("Landlock (files)", False, "the kernel does not offer it", "Use Linux 5.13 or newer.")
+MISSING = Protection("Landlock (files)", False, "the kernel does not offer it", "Use Linux 6.2 or newer.")
 
 
 def test_it_refuses_to_start_where_a_protection_is_missing_and_names_the_remedy(monkeypatch, tiny):
@@ -681,7 +681,7 @@ def test_it_refuses_to_start_where_a_protection_is_missing_and_names_the_remedy(
         grade(tiny_course.submission(), tiny, Sandbox())
     assert str(error.value) == (
         "This machine can't confine student code (Landlock (files): the kernel does not offer it. "
-        "Use Linux 5.13 or newer.). Run: grader doctor"
+        "Use Linux 6.2 or newer.). Run: grader doctor"
     )
     assert fork_servers() == before
 
