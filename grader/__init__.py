@@ -11,6 +11,7 @@ from grader.checks import (
     Problem,
     alternative,
     check,
+    each,
     misconception,
 )
 from grader.compare import (
@@ -36,6 +37,7 @@ __all__ = [
     "at_most",
     "check",
     "close",
+    "each",
     "exact",
     "misconception",
     "same_distribution",

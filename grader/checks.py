@@ -39,6 +39,7 @@ class Check:
     compare: Comparison
     after: Callable[[Any], Any] | None
     cost: float | None
+    seconds: float | None
     observe: Callable[[Any, Any], Any] = field(repr=False)
 
 
@@ -94,6 +95,7 @@ def check(
     compare: Comparison | None = None,
     after: Callable[[Any], Any] | None = None,
     cost: float | None = None,
+    seconds: float | None = None,
 ) -> Callable[[F], F]:
     """Mark a function `(student, rng) -> observation` as a hidden test of `problem`.
 
@@ -109,9 +111,12 @@ def check(
     cost:    the student's code may execute at most this many times the lines of Python that the reference
              executes, libraries' lines included and a few hundred free (a loop over pixels where an array
              operation does it). Deterministic: not a time.
+    seconds: how long it may run, where the course's `check_seconds` is not enough (a model is trained, say).
     """
     if points <= 0:
         raise AuthorError(f"a check of {problem!r} is worth {points} points: give it more than 0")
+    if seconds is not None and seconds <= 0:
+        raise AuthorError(f"a check of {problem!r} may run {seconds} seconds: give it more than 0")
     if not hint.strip():
         raise AuthorError(f"a check of {problem!r} has no hint: say which idea to look at again")
 
@@ -127,12 +132,18 @@ def check(
             compare=compare or Close(),
             after=after,
             cost=cost,
+            seconds=seconds,
             observe=function,
         )
         setattr(function, _MARK, made)
         return function
 
     return mark
+
+
+def each(fact: Callable[[Any], Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """An `after` for an observation {case: value}: `fact` of every value."""
+    return lambda cases: {case: fact(value) for case, value in cases.items()}
 
 
 def misconception(

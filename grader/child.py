@@ -24,9 +24,9 @@ import numpy as np
 from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, marked
-from grader.confine import ConfinementError, Limits, confine, only_descriptors
+from grader.confine import ConfinementError, confine, only_descriptors
 from grader.forbidden import Source, Watch
-from grader.job import Job
+from grader.job import Job, Run
 from grader.observation import ObservationError, encode, plain
 from grader.shell import NotebookShell, cell_line, describe_error, is_python
 from grader.student import Lines, NotDefined, Student
@@ -127,7 +127,7 @@ def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShe
         names: Mapping[str, Any] = namespace
         if run.overlay:
             names = {**namespace, check.problem: overlays[run.overlay][1]}
-        outbox.later(["checked", position, *_observe(check, run.seed, names, tests, shell, watch, job.limits)])
+        outbox.later(["checked", position, *_observe(check, run, names, tests, shell, watch)])
 
 
 def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -157,17 +157,16 @@ def _last_line(error: BaseException) -> int | None:
 
 def _observe(
     check: Check,
-    seed: int,
+    run: Run,
     names: Mapping[str, Any],
     tests: HiddenTests,
     shell: NotebookShell,
     watch: Watch,
-    limits: Limits,
 ) -> list[Any]:
     """Run one check: [status, ...] as `grader.sandbox` reads it."""
     student, lines = Student(names), Lines()
-    seed_everything(seed)
-    rng = np.random.default_rng(seed)
+    seed_everything(run.seed)
+    rng = np.random.default_rng(run.seed)
 
     def observe() -> tuple[Any, set[str]]:
         with watch.during(tests.problems[check.problem]) as used, lines.counted(check.cost is not None):
@@ -176,7 +175,7 @@ def _observe(
 
     try:
         getattr(student, check.problem)
-        with time_limit(limits.check_seconds):
+        with time_limit(run.seconds):
             result, used = shell.silently(observe)
             data = encode(plain(result))
         return ["observed", data, sorted(used), student.changed, lines.count]

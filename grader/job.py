@@ -10,10 +10,11 @@ from grader.confine import Limits
 
 @dataclass(frozen=True)
 class Run:
-    """One check to run: against the notebook's own definition, or with `overlay` put in its place."""
+    """One check to run for at most `seconds`: the notebook's own definition, or with `overlay` put in its place."""
 
     check: str
     seed: int
+    seconds: float
     overlay: str = ""
 
 

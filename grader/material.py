@@ -70,9 +70,12 @@ class Material:
         text = f"{self.course.seed}/{self.name}/{check.name}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
+    def _run_of(self, check: Check, overlay: str = "") -> Run:
+        return Run(check.name, self.seed(check), check.seconds or self.limits.check_seconds, overlay)
+
     def job(self, cells: tuple[str, ...]) -> Job:
         """The job that runs every check on a notebook's cells. The lesson's own pictures are not drawn again."""
-        runs = tuple(Run(name, self.seed(check)) for name, check in self.tests.checks.items())
+        runs = tuple(map(self._run_of, self.tests.checks.values()))
         skip = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.pictures)
         own = (cell for cell in cells if cell.strip() not in self.lesson)
         suspect = self._forbidden is not None and any(self._forbidden.search(cell) for cell in own)
@@ -195,11 +198,7 @@ class Material:
             names = " or ".join(str(path) for path in self._overlay_files)
             why = first.overlay_fault or first.killed or "no function in it is decorated"
             raise AuthorError(f"{names} can't be used: {why}")
-        runs = tuple(
-            Run(check.name, self.seed(check), facts["name"])
-            for _, facts in catalogue
-            for check in self._checks_of(facts)
-        )
+        runs = tuple(self._run_of(check, facts["name"]) for _, facts in catalogue for check in self._checks_of(facts))
         return self._run(sandbox, replace(base, runs=runs))
 
     def _checks_of(self, facts: dict[str, Any]) -> tuple[Check, ...]:
@@ -227,7 +226,7 @@ class Material:
 
     def _run(self, sandbox: Sandbox, job: Job) -> Execution:
         # Hundreds of runs in one process: the author's material gets the time that they need together.
-        seconds = job.limits.submission_seconds + job.limits.check_seconds * len(job.runs)
+        seconds = job.limits.submission_seconds + sum(run.seconds for run in job.runs)
         longer = replace(job, limits=replace(job.limits, submission_seconds=seconds))
         return sandbox.run(longer, self.tests.path, self.imports)
 

@@ -362,7 +362,8 @@ class _Conversation:
             try:
                 for message in inbox.feed(data):
                     self._take(message)
-                    seconds = limits.check_seconds if self._at[0] == "check" else limits.cell_seconds
+                    kind, index = self._at
+                    seconds = job.runs[index].seconds if kind == "check" else limits.cell_seconds
                     until = min(deadline, time.monotonic() + _GRACE + seconds)
             except SandboxError:
                 raise

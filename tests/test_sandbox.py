@@ -429,6 +429,21 @@ def centered(x):
     assert report.score == FULL - 5
 
 
+def test_a_check_may_ask_for_more_time_than_the_course_gives(tmp_path, sandbox):
+    course = tiny_course.replaced(tiny_course.COURSE, "check_seconds: 5", "check_seconds: 1")
+    checks = tiny_course.replaced(tiny_course.CHECKS, '"centered", points=10,', '"centered", points=10, seconds=30,')
+    material = tiny_course.material(tiny_course.write(tmp_path, course=course, checks=checks))
+    answer = """
+def centered(x):
+    if x.shape == (3, 1):
+        import time
+        time.sleep(1.5)
+    return x - x.mean(axis=0)
+"""
+    report = grade(tiny_course.submission(centered=answer), material, sandbox)
+    assert report.score == FULL
+
+
 def test_a_notebook_that_uses_up_its_time_says_so_in_each_check_that_was_not_reached(tiny, sandbox):
     limits = tiny.course.limits.model_copy(update={"submission_seconds": 1.0})
     material = Material(tiny.course.model_copy(update={"limits": limits}), tiny.name)
@@ -745,7 +760,7 @@ def test_a_thread_that_still_runs_does_not_keep_the_process_alive(execute):
 
 
 def test_a_check_gets_its_seed_whatever_the_notebook_did_to_the_generators(tiny, sandbox):
-    runs = (Run("small_numbers", 5), Run("small_numbers", 5), Run("small_numbers", 6))
+    runs = (Run("small_numbers", 5, 9), Run("small_numbers", 5, 9), Run("small_numbers", 6, 9))
     cells = (*tiny_course.cells(), "import random\nrandom.seed(3)\nnp.random.seed(3)\ntorch.manual_seed(3)")
     execution = sandbox.run(replace(tiny.job(cells), runs=runs), tiny.tests.path)
     first, again, other = (execution.checks[position].data for position in range(3))

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from grader import Problem, check, close
+from grader import Problem, check, close, each
 
 PROBLEMS = (
     Problem(
@@ -13,11 +13,6 @@ PROBLEMS = (
     ),
     Problem("nesterov_step", bonus=True),
 )
-
-
-def each(fact):
-    """Apply `fact` to every case of an observation {case: value}."""
-    return lambda cases: {case: fact(value) for case, value in cases.items()}
 
 
 def as_array(value):
