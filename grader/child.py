@@ -76,8 +76,11 @@ def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell) -> No
             if used:
                 outbox.now(["mentions", problem.name, used])
     watch = Watch(tests.problems.values())
+    lines = Lines()
+    if any(check.cost is not None for check in tests.checks.values()):
+        sys.addaudithook(lines.listen)
     _run_cells(outbox, job, shell)
-    _run_checks(outbox, job, tests, shell, watch)
+    _run_checks(outbox, job, tests, shell, watch, lines)
     outbox.now(["done"])
 
 
@@ -110,7 +113,7 @@ def _run_cells(outbox: Outbox, job: Job, shell: NotebookShell) -> None:
         outbox.later(["ran", index, status, fault, outputs])
 
 
-def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch) -> None:
+def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch, lines: Lines) -> None:
     namespace = shell.user_ns
     overlays: dict[str, tuple[Any, Any]] = {}
     if job.overlays:  # the author's own process: tell what it found
@@ -127,7 +130,7 @@ def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShe
         names: Mapping[str, Any] = namespace
         if run.overlay:
             names = {**namespace, check.problem: overlays[run.overlay][1]}
-        outbox.later(["checked", position, *_observe(check, run, names, tests, shell, watch)])
+        outbox.later(["checked", position, *_observe(check, run, names, tests, shell, watch, lines)])
 
 
 def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -162,9 +165,10 @@ def _observe(
     tests: HiddenTests,
     shell: NotebookShell,
     watch: Watch,
+    lines: Lines,
 ) -> list[Any]:
     """Run one check: [status, ...] as `grader.sandbox` reads it."""
-    student, lines = Student(names), Lines()
+    student = Student(names)
     seed_everything(run.seed)
     rng = np.random.default_rng(run.seed)
 

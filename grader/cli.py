@@ -260,7 +260,7 @@ def doctor(
     if as_json:
         print(json.dumps([vars(one) for one in found], indent=2))
     else:
-        table = Table("protection", "", "detail", "what to do")
+        table = Table("a submission", "", "by what, or why not", "what to do")
         for one in found:
             mark = "[green]enforced[/]" if one.enforced else "[red]missing[/]"
             table.add_row(one.name, mark, escape(one.detail), escape(one.remedy))

@@ -1,4 +1,4 @@
-"""What holds a student's process in: no privileges, Landlock, seccomp and resource limits, applied by itself to itself.
+"""Holds a student's process in: no privileges, Landlock, seccomp and resource limits, applied by itself to itself.
 
 Called in the forked child before the first byte of student code. None of it needs root, and none can be undone.
 """
@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import os
 import resource
 import signal
 import stat
-import struct
 import sys
 import sysconfig
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+
+from grader import seccomp
 
 MEBIBYTE = 2**20
 
@@ -40,59 +38,14 @@ _READABLE = (
 )
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
-# Refused whatever the arguments.
-_DENIED = (
-    # processes, and what reaches into others
-    "execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise process_mrelease kcmp "
-    "pidfd_open pidfd_getfd pidfd_send_signal tkill rt_sigqueueinfo rt_tgsigqueueinfo migrate_pages move_pages "
-    "setpriority ioprio_set sched_setaffinity sched_setscheduler sched_setparam sched_setattr "
-    # the network: a pair of sockets of its own needs none of these
-    "socket connect bind listen accept accept4 "
-    # memory and messages that outlive a process or that no limit counts
-    "shmget shmat shmctl msgget msgsnd msgrcv msgctl semget semop semtimedop semctl mq_open mq_unlink "
-    "memfd_create memfd_secret "
-    # files: ways round a path, and attributes, which Landlock does not know
-    "name_to_handle_at open_by_handle_at fanotify_init inotify_init inotify_init1 quotactl quotactl_fd "
-    "setxattr lsetxattr fsetxattr removexattr lremovexattr fremovexattr mount umount2 mount_setattr move_mount "
-    "open_tree fsopen fsmount fspick pivot_root chroot swapon swapoff "
-    # the kernel and the machine
-    "unshare setns keyctl add_key request_key bpf io_uring_setup io_uring_enter io_uring_register perf_event_open "
-    "userfaultfd init_module finit_module delete_module kexec_load kexec_file_load reboot acct settimeofday "
-    "clock_settime clock_adjtime adjtimex sethostname setdomainname syslog iopl ioperm modify_ldt vhangup"
-).split()
-# A file's mode, owner and times stay as they are, and nobody is told: shutil.copy sets them, and would fail.
-_WITHOUT_EFFECT = (
-    "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat"
-).split()
-# Calls that came after this was written, the same numbers on every architecture: programs take it for an old kernel.
-_UNKNOWN = range(453, 512)
-
-_CLONE_THREAD = 0x00010000
-_AF_UNIX = 1
-_SOCKETS_BUT_STREAMS = (2, 3, 5)  # SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET: the first two may write to any address
-_F_SETOWN, _F_SETSIG, _F_SETOWN_EX = 8, 10, 15
-_FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
-_SET_FLAGS, _SET_ATTRIBUTES, _SET_VERITY = 0x40086602, 0x401C5820, 0x40806685
-_INT = 0xFFFFFFFF  # the kernel reads that much of an argument that is an int
-_OWN_PID = 0x5EAF00D5  # stands for the number of the process in the prepared filter: no process has it
-
 _PDEATHSIG, _CAPBSET_DROP, _SECUREBITS, _NO_NEW_PRIVS, _AMBIENT, _SECCOMP = 1, 24, 28, 38, 47, 22
 _FIRST_UID = 0x70000000  # to 0x7FFFFFFF: given to nobody else
 _TASKS = 256
+_STACK = 8 * MEBIBYTE
 
 
 class ConfinementError(RuntimeError):
     """A protection can't be enforced here: the message says which, and how to mend it."""
-
-
-@dataclass(frozen=True)
-class Protection:
-    """One thing that holds a submission in, and whether this machine enforces it."""
-
-    name: str
-    enforced: bool
-    detail: str
-    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,61 +58,6 @@ class Limits:
     memory_mb: int
     output_kb: int
     file_mb: int
-
-
-def protections() -> list[Protection]:
-    """What this machine can enforce, found out without restricting this process."""
-    return [_privileges(), _landlock(), _seccomp(), *_rlimits()]
-
-
-def _privileges() -> Protection:
-    name = "no privileges (capabilities, root)"
-    if sys.platform != "linux":
-        return Protection(name, False, f"{sys.platform} has no capabilities", "Grade on Linux.")
-    if os.geteuid():
-        return Protection(name, True, "an ordinary user's process, and every capability is dropped")
-    if open_to_all():
-        return Protection(name, True, "every capability is dropped, and each submission runs as a user of its own")
-    return Protection(
-        name, True, "every capability is dropped; still root's files, as Python lies where only root may read it"
-    )
-
-
-def _landlock() -> Protection:
-    name = "Landlock (files, network, signals)"
-    if sys.platform != "linux":
-        return Protection(name, False, f"{sys.platform} has no Landlock", "Grade on Linux 6.2 or newer.")
-    try:
-        import landlockpy
-    except ImportError:
-        return Protection(name, False, "landlockpy is not installed", "pip install landlockpy")
-    version = landlockpy.abi_version()
-    if version < 3:  # before, it does not know of truncation: a library could be emptied
-        return Protection(
-            name,
-            False,
-            f"the kernel offers Landlock ABI {version}, and 3 is needed"
-            if version
-            else "the kernel does not offer Landlock",
-            "Use Linux 6.2 or newer, with landlock in the lsm= boot option (cat /sys/kernel/security/lsm).",
-        )
-    return Protection(name, True, f"ABI {version}")
-
-
-def _seccomp() -> Protection:
-    name = "seccomp (network, processes, kernel interfaces)"
-    if sys.platform != "linux":
-        return Protection(name, False, f"{sys.platform} has no seccomp", "Grade on Linux.")
-    try:
-        import pyseccomp  # noqa: F401
-    except (ImportError, OSError, RuntimeError) as error:
-        return Protection(name, False, str(error), "apt-get install libseccomp2, then pip install pyseccomp")
-    return Protection(name, True, "system calls are filtered")
-
-
-def _rlimits() -> list[Protection]:
-    enforced = hasattr(resource, "RLIMIT_AS")
-    return [Protection("memory, file size and process limits", enforced, "resource limits of the kernel")]
 
 
 @cache
@@ -180,7 +78,7 @@ def prepare() -> None:
             import landlockpy
 
             landlockpy.abi_version()  # its first call looks for the C library, in a process of its own
-            seccomp_program()
+            seccomp.prepared()
 
 
 @cache
@@ -235,11 +133,14 @@ def _set_rlimits(limits: Limits) -> None:
     seconds = int(limits.submission_seconds) + 60
     for kind, limit in (
         (resource.RLIMIT_AS, address_space),
+        (resource.RLIMIT_STACK, _STACK),  # the same depth for everybody, whatever the grader's shell allows
         (resource.RLIMIT_FSIZE, limits.file_mb * MEBIBYTE),
         (resource.RLIMIT_CORE, 1),  # not 0: a program that collects crashes would be started nevertheless
         (resource.RLIMIT_NOFILE, 128),
         (resource.RLIMIT_CPU, seconds),
     ):
+        most = resource.getrlimit(kind)[1]
+        limit = limit if most == resource.RLIM_INFINITY else min(limit, most)
         resource.setrlimit(kind, (limit, limit))
     # Python ignores SIGXFSZ already: writing past the limit raises OSError, and costs that cell only.
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -298,51 +199,7 @@ class _Filter(ctypes.Structure):
 
 def _apply_seccomp() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    program = seccomp_program().replace(struct.pack("=I", _OWN_PID), struct.pack("=I", os.getpid()))
+    program = seccomp.program_for(os.getpid())
     seccomp_filter = _Filter(len(program) // 8, program)
     if libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0) or libc.prctl(_SECCOMP, 2, ctypes.byref(seccomp_filter), 0, 0):
         raise OSError(ctypes.get_errno(), "the kernel does not take the filter of system calls")
-
-
-@cache
-def seccomp_program() -> bytes:
-    """The filter of system calls as the kernel takes it. Made once: making it takes longer than loading it."""
-    import pyseccomp as seccomp
-
-    rules = seccomp.SyscallFilter(defaction=seccomp.ALLOW)
-    # A call of another architecture (32 bits, x32) has no business here.
-    rules.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.KILL_PROCESS)
-
-    def deny(call: str | int, *arguments: Any, error: int = errno.EPERM) -> None:
-        # An architecture without this call can't be attacked through it.
-        number = seccomp.resolve_syscall(seccomp.Arch.NATIVE, call) if isinstance(call, str) else call
-        if number >= 0:
-            rules.add_rule(seccomp.ERRNO(error), number, *arguments)
-
-    for call in _DENIED:
-        deny(call)
-    for call in _WITHOUT_EFFECT:
-        deny(call, error=0)
-    for number in _UNKNOWN:
-        deny(number, error=errno.ENOSYS)
-    # New threads yes, new processes no. clone3 hides its flags from filters: glibc falls back to clone.
-    deny("clone", seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_THREAD, 0))
-    deny("clone3", error=errno.ENOSYS)
-    # Event loops need a pair of their own sockets; nothing else may talk.
-    deny("socketpair", seccomp.Arg(0, seccomp.NE, _AF_UNIX))
-    for kind in _SOCKETS_BUT_STREAMS:
-        deny("socketpair", seccomp.Arg(1, seccomp.MASKED_EQ, 0xF, kind))
-    # It may signal itself, and set its own limits. Older kernels' Landlock does not stop it from doing more.
-    deny("kill", seccomp.Arg(0, seccomp.NE, _OWN_PID))
-    deny("tgkill", seccomp.Arg(0, seccomp.NE, _OWN_PID))
-    deny("prlimit64", seccomp.Arg(0, seccomp.NE, 0))
-    for command in (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX):
-        deny("fcntl", seccomp.Arg(1, seccomp.MASKED_EQ, _INT, command))
-    for request in (_FIOSETOWN, _SIOCSPGRP, _SET_FLAGS, _SET_ATTRIBUTES, _SET_VERITY):
-        deny("ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, _INT, request))
-    # It ends with the process that it was forked from.
-    deny("prctl", seccomp.Arg(0, seccomp.MASKED_EQ, _INT, _PDEATHSIG))
-    with tempfile.TemporaryFile() as file:
-        rules.export_bpf(file)
-        file.seek(0)
-        return file.read()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grader.confine import Protection, protections
 from grader.course import CourseError, load_course
-from grader.sandbox import Sandbox, SandboxError
+from grader.protections import Protection, protections
+from grader.sandbox import ESCAPES, Sandbox, SandboxError
 
 
 def diagnosis_of_machine(where: Path) -> list[Protection]:
@@ -34,7 +34,7 @@ def diagnosis_of_machine(where: Path) -> list[Protection]:
 
 
 def _trial(private: tuple[Path, ...]) -> Protection:
-    name = "a confined process starts"
+    name = "gets nowhere when it tries"
     try:
         with Sandbox(private) as sandbox:
             escaped = sandbox.trial()
@@ -42,4 +42,4 @@ def _trial(private: tuple[Path, ...]) -> Protection:
         return Protection(name, False, str(error), "")
     if escaped:
         return Protection(name, False, f"it could still {', '.join(escaped)}", "Report it: see SECURITY.md.")
-    return Protection(name, True, "it could read no private file, open no socket, start no process")
+    return Protection(name, True, f"refused: {', '.join(ESCAPES)}")

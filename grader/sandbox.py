@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import resource
 import select
 import shutil
 import signal
@@ -20,19 +19,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from grader.confine import MEBIBYTE, Limits, protections, readable_paths
+from grader.confine import Limits, readable_paths
 from grader.job import Job
 from grader.observation import decode
 from grader.outputs import safe_output, safe_text
+from grader.protections import Protection, protections
+from grader.watch import DISK, FILES, THREADS, Watch
 from grader.wire import Inbox, pack, receive
 
 # A process that does not give in to an interrupt is killed this much later.
 _GRACE = 2.0
-# So often is looked at what a process uses, and this is what it may: all its files together, in largest files.
+# So often is looked at what a process uses.
 _LOOK = 0.25
-_THREADS = 256
-_FILES = 10_000
-_DISK = 8
 # What a cell's output takes beside its text, which may have four bytes a character.
 _OUTPUT_EXTRA = 100_000
 _CELL_STATUSES = ("ok", "raised", "timed_out")
@@ -46,19 +44,28 @@ def trial(student, rng):
     \"\"\"Never run.\"\"\"
 """
 _TRIAL = """
-import os, socket, subprocess
+import ctypes, os, socket, subprocess
+libc = ctypes.CDLL(None)
+def refuse():
+    raise PermissionError
 try:
     {action}
-except OSError:
+except (OSError, MemoryError):
     print("refused")
 """
-_ESCAPES = {
+ESCAPES = {
     "read a private file": "open('{folder}/checks.py')",
     "write outside its folder": "open('/var/tmp/grader-trial', 'w')",
     "open a socket": "socket.socket()",
     "start a process": "subprocess.run(['true'])",
     "fork": "os.fork() or os._exit(0)",
     "signal the grader": "os.kill(os.getppid(), 0)",
+    "share memory": "libc.shmget(0, 4096, 0o1600) < 0 and refuse()",
+    "read the grader's memory": "open(f'/proc/{{os.getppid()}}/mem')",
+    "change its namespaces": "libc.unshare(0x10000000) < 0 and refuse()",
+    "mount": "libc.mount(b'none', b'.', b'tmpfs', 0, None) < 0 and refuse()",
+    "take all memory": "bytearray(2**36)",
+    "write a huge file": "os.truncate(open('huge', 'w').name, 2**30)",
 }
 
 
@@ -166,10 +173,8 @@ class Sandbox:
         theirs.close()
 
     def _refuse_unless_safe(self) -> None:
-        missing = [protection for protection in protections() if not protection.enforced]
-        if missing:
-            reasons = "; ".join(f"{item.name}: {item.detail}. {item.remedy}" for item in missing)
-            raise SandboxError(f"This machine can't confine student code ({reasons}). Run: grader doctor")
+        if missing := [protection for protection in protections() if not protection.enforced]:
+            raise SandboxError(f"This machine can't confine student code. {_told(missing)} Run: grader doctor")
         for private in self._private:
             for path in readable_paths():
                 if private.resolve().is_relative_to(path):
@@ -242,13 +247,11 @@ class Sandbox:
         with tempfile.TemporaryDirectory() as folder:
             checks = Path(folder) / "checks.py"
             checks.write_text(_TRIAL_CHECK, encoding="utf-8")
-            cells = tuple(_TRIAL.format(action=action.format(folder=folder)) for action in _ESCAPES.values())
+            cells = tuple(_TRIAL.format(action=action.format(folder=folder)) for action in ESCAPES.values())
             limits = Limits(5, 5, 60, 512, 64, 8)
             execution = self.run(Job(cells=cells, runs=(), limits=limits, confined=self.confined), checks)
         return [
-            escape
-            for position, escape in enumerate(_ESCAPES)
-            if "refused" not in str(execution.cells[position].outputs)
+            escape for position, escape in enumerate(ESCAPES) if "refused" not in str(execution.cells[position].outputs)
         ]
 
     def _attempt(
@@ -276,6 +279,17 @@ class Sandbox:
                     with contextlib.suppress(OSError):
                         self._send(f"release\n{pid}")
         return conversation.ended(reason)
+
+
+def _told(missing: list[Protection]) -> str:
+    """Why protections are missing, and how to mend it: each reason once."""
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for one in missing:
+        reasons.setdefault((one.detail, one.remedy), []).append(one.name)
+    return " ".join(
+        f"Nothing enforces that it {', '.join(names)}: {detail}. {remedy}"
+        for (detail, remedy), names in reasons.items()
+    )
 
 
 @contextlib.contextmanager
@@ -339,7 +353,7 @@ class _Conversation:
         channel.setblocking(False)
         inbox = Inbox()
         limits = job.limits
-        base, _ = _usage(pid)
+        watch = Watch(pid, Path(job.scratch), limits)
         now = time.monotonic()
         look, until = now + _LOOK, min(deadline, now + _GRACE + limits.cell_seconds)
         while not self._done:
@@ -347,7 +361,7 @@ class _Conversation:
             if now > until:
                 return "budget" if now > deadline else "time"
             if now > look:
-                if excess := _excess(pid, base, Path(job.scratch), limits):
+                if excess := watch.excess():
                     return excess
                 look = now + _LOOK
             readable, _, _ = select.select([channel], [], [], _LOOK)
@@ -411,8 +425,8 @@ class _Conversation:
         told = {
             "time": "did not stop when its time was up, and was killed",
             "memory": f"used more than {self._job.limits.memory_mb} MB of memory, and was killed",
-            "threads": f"started more than {_THREADS} threads, and was killed",
-            "disk": f"wrote more than {_DISK * self._job.limits.file_mb} MB or {_FILES:,} files, and was killed",
+            "threads": f"started more than {THREADS} threads, and was killed",
+            "disk": f"wrote more than {DISK * self._job.limits.file_mb} MB or {FILES:,} files, and was killed",
             "budget": f"the notebook used up its {self._job.limits.submission_seconds:g} s",
             "": "ended the process (a crash, or more memory or time than allowed)",
         }.get(reason, reason)
@@ -462,43 +476,3 @@ def _check_run(rest: list[Any]) -> CheckRun:
 
 def _texts(values: list[Any]) -> tuple[str, ...]:
     return tuple(safe_text(value)[:100] for value in values[:100])
-
-
-def _excess(pid: int, base: int, scratch: Path, limits: Limits) -> str:
-    """What a process uses too much of, or nothing."""
-    resident, threads = _usage(pid)
-    if resident - base > 1.25 * limits.memory_mb * MEBIBYTE:
-        return "memory"
-    if threads > _THREADS:
-        return "threads"
-    return "disk" if _overfull(scratch, _DISK * limits.file_mb * MEBIBYTE) else ""
-
-
-def _usage(pid: int) -> tuple[int, int]:
-    """Resident memory of a process in bytes, and its threads; 0 when it has ended."""
-    try:
-        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(facts[21]) * resource.getpagesize(), int(facts[17])
-    except (OSError, IndexError, ValueError):
-        return 0, 0
-
-
-def _overfull(folder: Path, room: int) -> bool:
-    """Whether a folder holds more than `room` bytes or too many files, or hides what it holds."""
-    waiting, count = [str(folder)], 0
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as entries:
-                for entry in entries:
-                    count += 1
-                    with contextlib.suppress(FileNotFoundError):
-                        room -= entry.stat(follow_symlinks=False).st_blocks * 512
-                    if room < 0 or count > _FILES:
-                        return True
-                    if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
-        except (FileNotFoundError, NotADirectoryError):
-            continue  # it was removed just now
-        except OSError:
-            return True  # too deep for a path, or without permission to look
-    return False

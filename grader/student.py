@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -103,24 +104,43 @@ def _fingerprint(value: Any) -> Any:
 
 
 class Lines:
-    """Counts the lines of Python that run: a cost that does not depend on the machine or its load."""
+    """Counts the lines of Python that run: a cost that does not depend on the machine or its load.
+
+    What would hide lines from the count is noticed: another trace function, another thread, a frame set not to tell.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self._counting = False
+        self._hidden = ""
+
+    def listen(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Notice such calls: an audit hook, which Python lets no one take away."""
+        if self._counting and event == "sys.settrace":
+            started = threading.current_thread() is not threading.main_thread()
+            self._hidden = "a thread was started" if started else "sys.settrace was called"
 
     def _trace(self, frame: Any, event: str, arg: Any) -> Any:
         self.count += 1
+        if not frame.f_trace_lines:
+            self._hidden = "f_trace_lines was set"
         return self._trace
 
     @contextmanager
     def counted(self, wanted: bool) -> Iterator[None]:
+        """Count from 0 what runs in the block, if `wanted`. Raises ObservationError if something was hidden."""
+        self.count, self._hidden = 0, ""
         if not wanted:
             yield
             return
         sys.settrace(self._trace)
+        threading.settrace(self._trace)  # a new thread begins with it, and is noticed
+        self._counting = True
         try:
             yield
-            if sys.gettrace() != self._trace:
-                raise ObservationError("sys.settrace was called while the lines that run were counted: leave it alone")
         finally:
+            self._counting = False
+            threading.settrace(None)
             sys.settrace(None)
+        if self._hidden:
+            raise ObservationError(f"{self._hidden} while the lines that run were counted: do without it")

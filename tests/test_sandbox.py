@@ -18,10 +18,10 @@ import pytest
 import tiny_course
 
 import grader.sandbox
-from grader.confine import Protection
 from grader.grade import grade
 from grader.job import Job, Run
 from grader.material import Material
+from grader.protections import Protection
 from grader.report import Report, Verdict
 from grader.sandbox import Execution, Sandbox, SandboxError
 from grader.submission import Submission
@@ -686,7 +686,7 @@ def test_control_characters_in_a_message_do_not_reach_the_report(harmless):
 # When it can't hold
 
 
-MISSING = Protection("Landlock (files)", False, "the kernel does not offer it", "Use Linux 6.2 or newer.")
+MISSING = Protection("reads Python only", False, "the kernel does not offer it", "Use Linux 6.2 or newer.")
 
 
 def test_it_refuses_to_start_where_a_protection_is_missing_and_names_the_remedy(monkeypatch, tiny):
@@ -695,8 +695,8 @@ def test_it_refuses_to_start_where_a_protection_is_missing_and_names_the_remedy(
     with pytest.raises(SandboxError) as error:
         grade(tiny_course.submission(), tiny, Sandbox())
     assert str(error.value) == (
-        "This machine can't confine student code (Landlock (files): the kernel does not offer it. "
-        "Use Linux 6.2 or newer.). Run: grader doctor"
+        "This machine can't confine student code. Nothing enforces that it reads Python only: the kernel does not "
+        "offer it. Use Linux 6.2 or newer. Run: grader doctor"
     )
     assert fork_servers() == before
 

@@ -77,7 +77,6 @@ class Attack:
     ends: str = ""
     steals: str = ""
     leaves: str = ""
-    fails: str = ""  # why it succeeds, where it does
 
     def sources(self, known: str) -> list[str]:
         """The code cells of its notebook."""

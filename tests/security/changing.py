@@ -342,8 +342,47 @@ LIBRARIES = [
             """
         },
         earns=35,
-        fails="Lines are counted in the process that they run in (SECURITY.md says so). A count from outside would "
-        "close it: of instructions, which the grader can have by perf_event_open.",
+    ),
+    Attack(
+        "hides a loop in a thread",
+        "Lines are counted where the check runs.",
+        (),
+        {
+            "centered": """
+            import threading
+            def centered(x):
+                out = x.copy()
+                mean = x.mean(0)
+                def loop():
+                    for i in range(x.shape[0]):
+                        for j in range(x.shape[1]):
+                            out[i, j] = x[i, j] - mean[j]
+                thread = threading.Thread(target=loop)
+                thread.start()
+                thread.join()
+                return out
+            """
+        },
+        earns=35,
+    ),
+    Attack(
+        "hides a loop in its frame",
+        "A frame may be told to keep its lines to itself.",
+        (),
+        {
+            "centered": """
+            import sys
+            def centered(x):
+                sys._getframe().f_trace_lines = False
+                out = x.copy()
+                mean = x.mean(0)
+                for i in range(x.shape[0]):
+                    for j in range(x.shape[1]):
+                        out[i, j] = x[i, j] - mean[j]
+                return out
+            """
+        },
+        earns=35,
     ),
     Attack(
         "takes back what it mentions",

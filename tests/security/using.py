@@ -165,6 +165,71 @@ DISK = [
         """,
         "",
     ),
+    uses(
+        "keeps deleted files open",
+        "They have no name any more, and take their room still.",
+        """
+        hoard = []
+        for i in range(100):
+            hoard.append(open('x', 'wb', buffering=0))
+            os.unlink('x')
+            hoard[-1].write(bytes(2**22))
+        time.sleep(600)
+        """,
+        "killed",
+    ),
+    uses(
+        "keeps deleted files mapped",
+        "A page of each is enough, and no file is open.",
+        """
+        import mmap
+        hoard = []
+        for i in range(100):
+            with open('x', 'wb+', buffering=0) as file:
+                os.unlink('x')
+                file.write(bytes(2**22))
+                hoard.append(mmap.mmap(file.fileno(), 4096))
+                os.close(os.dup(file.fileno()))
+        import gc
+        libc.close_range(20, 120, 0)  # mmap keeps a copy of the descriptor
+        time.sleep(600)
+        """,
+        "killed",
+    ),
+    uses(
+        "keeps files in a letter to itself",
+        "What is on its way between two sockets is open nowhere.",
+        """
+        here, there = socket.socketpair()
+        with open('x', 'wb') as file:
+            socket.send_fds(here, [b'x'], [file.fileno()])
+        """,
+        "refused",
+    ),
+    uses(
+        "opens files in a thread of its own",
+        "One that shares no open file with the others: nobody looks there.",
+        """
+        import mmap
+        stack = mmap.mmap(-1, 65536)
+        top = ctypes.addressof(ctypes.c_char.from_buffer(stack)) + 60000
+        code = mmap.mmap(-1, 4096, prot=7)
+        code.write(bytes.fromhex('b8380000000f05c3'))
+        entry = ctypes.addressof(ctypes.c_char.from_buffer(code))
+        start = ctypes.CFUNCTYPE(ctypes.c_long, ctypes.c_long, ctypes.c_void_p)(entry)
+        assert start(0x50F00 & ~0x400, top) != -1, '[Errno 1]'
+        """,
+        "refused",
+    ),
+    uses(
+        "lets nobody look at its files",
+        "PR_SET_DUMPABLE: an ordinary user's grader could no longer see them.",
+        """
+        if libc.prctl(4, 0, 0, 0, 0):
+            raise PermissionError
+        """,
+        "refused",
+    ),
 ]
 
 OUTPUT = [
