@@ -14,7 +14,9 @@ from pydantic import BaseModel
 
 from grader.checks import AuthorError
 from grader.course import Course
-from grader.nbgrader_plugin import converter, engine
+from grader.intake import IntakeError, plain_files, read_plain, student_fault, take
+from grader.nbgrader_plugin import INTAKE, converter, engine
+from grader.outputs import safe_text
 
 
 class Outcome(BaseModel):
@@ -44,10 +46,16 @@ class Autograder:
 
     def waiting(self, student: str = "", *, force: bool = False) -> list[str]:
         """The students whose submission has to be graded, in order of their names."""
-        pattern = f"{student or '*'}/{self._material.name}"
-        students = sorted(path.parent.name for path in self._course.folder("submitted").glob(pattern) if path.is_dir())
-        if student and not students:
-            raise AuthorError(f"submitted/{pattern} is missing: {student} has handed nothing in")
+        submitted = self._course.folder("submitted")
+        students = sorted(path.parent.name for path in submitted.glob(f"*/{self._material.name}") if path.is_dir())
+        if student:
+            if student not in students:
+                where = submitted / student / self._material.name
+                raise AuthorError(f"{safe_text(where)} is missing: {safe_text(student)} has handed nothing in")
+            students = [student]
+        for name in [name for name in students if student_fault(name)]:
+            students.remove(name)
+            self._outcome.failed.append(f"{student_fault(name)}. Rename the folder in {submitted}")
         waiting = [name for name in students if force or not self._done(name)]
         self._outcome.unchanged = len(students) - len(waiting)
         return waiting
@@ -60,7 +68,7 @@ class Autograder:
             folder = self._intake(student)
             one = converter(Autograde, self._course, self._material.name, student, submitted=folder)
             one.start()
-        except (NbGraderException, OSError) as error:
+        except (NbGraderException, IntakeError, OSError) as error:
             self._outcome.failed.append(f"{student}: {error}")
             return
         self._outcome.graded.append(student)
@@ -81,10 +89,11 @@ class Autograder:
 
     def _key(self, student: str) -> str:
         digest = hashlib.sha256(self._material.digest.encode())
-        for file in sorted(self._submitted(student).rglob("*")):
-            if file.is_file():
-                digest.update(str(file.relative_to(self._submitted(student))).encode())
-                digest.update(hashlib.sha256(file.read_bytes()).digest())
+        files, left_out = plain_files(self._submitted(student))
+        for file in files:
+            digest.update(str(file.relative_to(self._submitted(student))).encode())
+            digest.update(hashlib.sha256(read_plain(file)).digest())
+        digest.update(repr(left_out).encode())
         return digest.hexdigest()
 
     def _done(self, student: str) -> bool:
@@ -107,13 +116,14 @@ class Autograder:
         name = f"{self._material.name}.ipynb"
         if len(notebooks) != 1 or notebooks[0].name == name:
             return self._course.folder("submitted")
-        intake = self._course.root / "build" / "intake"
+        intake = self._course.root / INTAKE
         target = intake / student / self._material.name
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        shutil.copyfile(notebooks[0], target / name)
-        if (folder / "timestamp.txt").is_file():
-            shutil.copyfile(folder / "timestamp.txt", target / "timestamp.txt")
+        left_out = take(folder, target)
+        if not (target / notebooks[0].name).exists():
+            raise IntakeError(" ".join(left_out))
+        (target / notebooks[0].name).rename(target / name)
         return intake
 
 

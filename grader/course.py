@@ -276,12 +276,15 @@ class Course(_Section):
             Jane Doe_4711_assignsubmission_file_/NAME.ipynb          Moodle
             Essay_jdoe_attempt_2027-03-26-22-15-00_NAME.ipynb        Blackboard
             jdoe_NAME.ipynb, jdoe/NAME.ipynb                         plain
+
+        With the first three, the notebook may also lie in a folder, as it does when students hand in an archive.
         """
         names = "|".join(sorted((one.name for one in self.assignments), key=len, reverse=True))
         return self.collect or (
-            r".*/(?:[^/]*?_(?:LATE_)?(?=\d+_\d+_|\d+_assignsubmission_|[^/_]+_attempt_\d))?"
-            r"(?!extracted/)(?P<student_id>[^\W_][^/]*?)"
-            r"(?:_\d+|_assignsubmission_file|_attempt_(?P<timestamp>[\d-]+))?[_/]+"
+            r"(?:.*?/extracted/(?:.*/)?[^/]*?_(LATE_)?(?=\d+_\d+_|\d+_assignsubmission_|[^/_]+_attempt_\d)()|"
+            r".*/(?!extracted/))"
+            r"(?P<student_id>(?(2)[^/_]+|[^\W_][^/]*?))"
+            r"(?(2)(?:_\d+|_assignsubmission_file|_attempt_(?P<timestamp>[\d-]+))[_/](?:[^/]*/)*|[_/]+)"
             rf"(?P<file_id>{names})[^/]*\.ipynb$"
         )
 

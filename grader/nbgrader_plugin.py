@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import html
 import itertools
+import logging
 import os
 import re
 import sys
@@ -17,13 +18,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import nbformat
+import nbgrader.converters.base
+import nbgrader.utils
 from nbconvert.exporters import NotebookExporter
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import BaseConverter, GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.plugins import FileNameCollectorPlugin, LateSubmissionPlugin
+from nbgrader.exchange.default import ExchangeCollect
+from nbgrader.plugins import ExtractorPlugin, FileNameCollectorPlugin, LateSubmissionPlugin
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
@@ -43,8 +47,9 @@ from grader.build import cell_id, tests_cell, write_source
 from grader.course import Course, load_course
 from grader.feedback import safe_markdown
 from grader.grade import UNCONFINED, grade
+from grader.intake import collect, plain_files, student_fault, take
 from grader.material import Material
-from grader.outputs import gist
+from grader.outputs import gist, safe_text
 from grader.pages import checks_table
 from grader.report import ProblemResult, Report
 from grader.sandbox import Sandbox
@@ -52,6 +57,8 @@ from grader.submission import Submission, SubmissionError, read_notebook
 
 # The id of the cell that says why a file could not be read; the assignment's cells come after it.
 _UNREADABLE = "unreadable"
+INTAKE = Path("build", "intake")
+"""Where `grader autograde` puts a notebook that came under another name."""
 
 
 def configure(config: Any, folder: str | Path) -> None:
@@ -68,7 +75,9 @@ def configure(config: Any, folder: str | Path) -> None:
     if course.folders.exchange:
         config.Exchange.root = str(course.root / course.folders.exchange)
     config.FileNameCollectorPlugin.named_regexp = course.collect_regexp
+    config.ZipCollectApp.extractor_plugin = ExtractPlainFiles
     config.ZipCollectApp.collector_plugin = CollectDownloads
+    config.ExchangeFactory.collect = CollectPlainFiles
     config.CollectDownloads.timezone = course.timezone
     config.Autograde.exporter_class = ReadAnything
     config.Autograde.sanitize_preprocessors = [
@@ -94,6 +103,36 @@ def configure(config: Any, folder: str | Path) -> None:
     # What students wrote in markdown and raw cells stands on pages that others open.
     config.HTMLExporter.filters = {"markdown2html": safe_markdown}
     config.HTMLExporter.exclude_raw = True
+    _copy_plain_files_only(course)
+    _log_without_control_characters()
+
+
+def _copy_plain_files_only(course: Course) -> None:
+    """Keep nbgrader from following the links in a submission: it would copy your files into what students get back."""
+    submitted = (course.folder("submitted"), course.root / INTAKE)
+    found_by_nbgrader = nbgrader.utils.find_all_files
+
+    def found(path: str, exclude: list[str] | None = None) -> list[str]:
+        files: list[str] = found_by_nbgrader(path, exclude)
+        folder = course.root / path
+        if not any(folder.is_relative_to(place) for place in submitted):
+            return files
+        plain = set(plain_files(folder)[0])
+        return [file for file in files if course.root / file in plain]
+
+    nbgrader.converters.base.find_all_files = found
+
+
+def _log_without_control_characters() -> None:
+    """nbgrader writes the names of students and files into its log as they are: a terminal must not obey them."""
+    make = logging.getLogRecordFactory()
+
+    def record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        made = make(*args, **kwargs)
+        made.msg, made.args = safe_text(made.getMessage()), ()
+        return made
+
+    logging.setLogRecordFactory(record)
 
 
 def _find_alembic() -> None:
@@ -111,6 +150,7 @@ class Engine:
         self.sandbox = Sandbox(private=(course.root,), confined=course.sandbox == "on")
         self.troubled: list[str] = []
         self.unreadable: dict[tuple[str, str], str] = {}
+        self.left_out: dict[tuple[str, str], list[str]] = {}
         self._materials: dict[str, Material] = {}
         self._registered: set[str] = set()
 
@@ -129,6 +169,8 @@ class Engine:
         name = f"{assignment}.ipynb"
         fault = self.unreadable.pop((assignment, student), "")
         report = grade(Submission.of(name, notebook, fault), self.material(assignment), self.sandbox)
+        notes = (*report.notes, *self.left_out.pop((assignment, student), ()))
+        report = report.model_copy(update={"notes": notes})
         self._keep(report, assignment, student)
         self.troubled += [f"{student}: {note}" for note in report.notes if note != UNCONFINED]
         return report
@@ -163,9 +205,35 @@ def engine(root: Path) -> Engine:
     return made
 
 
-def _before_autograde(*, assignment: str, **_: Any) -> None:
+def _before_autograde(*, assignment: str, notebooks: list[str], **_: Any) -> None:
     """nbgrader grades what its gradebook knows, and generate_assignment skips an assignment that has its release."""
-    engine(Path.cwd()).register(assignment)
+    made = engine(Path.cwd())
+    made.register(assignment)
+    folder = Path(notebooks[0]).parent
+    made.left_out[assignment, folder.parent.name] = plain_files(folder)[1]
+
+
+class ExtractPlainFiles(ExtractorPlugin):
+    """Unpacks downloads, whatever they hold: nbgrader's own would follow links and fill the disk."""
+
+    def extract(self, archive_path: str, extracted_path: str) -> None:
+        for folder, _, names in os.walk(archive_path):
+            for name in sorted(names):
+                self.log.info("Taking in %s", name)
+                for told in collect(Path(folder) / name, Path(extracted_path) / Path(folder).relative_to(archive_path)):
+                    self.log.warning(told)
+
+
+class CollectPlainFiles(ExchangeCollect):
+    """Collects from the exchange, where students own their folders and can put anything into them."""
+
+    def do_copy(self, src: str, dest: str, log: Any = None) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / Path(dest).name
+            copy.mkdir()
+            for told in take(Path(src), copy):
+                self.log.warning("%s: %s", Path(src).name, told)
+            super().do_copy(str(copy), dest, log)
 
 
 class CollectDownloads(FileNameCollectorPlugin):
@@ -178,6 +246,9 @@ class CollectDownloads(FileNameCollectorPlugin):
 
     def collect(self, submitted_file: str) -> dict[str, Any] | None:
         found: dict[str, Any] | None = super().collect(submitted_file)
+        if found and (fault := student_fault(found["student_id"])):
+            self.log.warning(fault)
+            return None
         stamp = found.get("timestamp") if found else None
         if found and stamp and re.fullmatch(r"\d{4}(-\d\d){5}", stamp):
             moment = datetime.strptime(stamp, "%Y-%m-%d-%H-%M-%S").replace(tzinfo=ZoneInfo(self.timezone))

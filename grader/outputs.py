@@ -11,12 +11,32 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 _NUMPY_SAYS = ("Not equal to tolerance", "Arrays are not ", "Items are not equal", "Mismatch", "ACTUAL", "Max ")
 # More tags than a table of numbers has, and a few thousand open ones take the cleaner seconds.
 _TAGS = 6000
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Also what writes a line backwards, and half characters, which no terminal or file can take.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def safe_text(text: object) -> str:
     """Text without control characters: a terminal that shows it must not obey it."""
     return _CONTROL.sub("", str(text))
+
+
+def safe_html(text: str, **allowed: Any) -> str:
+    """HTML that can't run anything, nor load anything from elsewhere: a picture that it shows comes with it.
+
+    allowed: more than nh3 allows by itself, as its `clean` takes it.
+    """
+    if text.count("<") > _TAGS:
+        return "[HTML left out: it has too many parts]"
+    schemes = {*nh3.ALLOWED_URL_SCHEMES, "data"}
+    return nh3.clean(text, url_schemes=schemes, attribute_filter=_pictures_that_come_along, **allowed)
+
+
+def _pictures_that_come_along(tag: str, attribute: str, value: str) -> str | None:
+    picture = tag == "img" and attribute == "src"
+    leads = value.lstrip().lower()
+    if picture:
+        return value if leads.startswith("data:image/") else None
+    return None if leads.startswith("data:") else value
 
 
 def gist(message: str) -> str:
@@ -56,8 +76,7 @@ def _safe_data(data: dict[str, Any]) -> dict[str, str]:
         if mime == "text/plain":
             safe[mime] = safe_text(value)
         elif mime == "text/html":
-            text = str(value)
-            safe[mime] = nh3.clean(text) if text.count("<") <= _TAGS else "[HTML left out: it has too many parts]"
+            safe[mime] = safe_html(str(value))
         elif mime in ("image/png", "image/jpeg") and _BASE64.fullmatch(str(value)):
             safe[mime] = str(value)
     return safe

@@ -13,7 +13,17 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-_LARGEST = 100 * 2**20
+from grader.intake import IntakeError, read_plain
+from grader.outputs import safe_text
+
+# Far beyond what anybody writes by hand: several programs look at each cell, and some of them are slow.
+_CELLS, _CODE, _TEXT = 2000, 10 * 2**20, 2**20
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+# Of the JSON text, before it is parsed: a byte may become an object of a hundred.
+_PARTS = 4_000_000
+PICTURE = re.compile(r"data:image/[\w.+-]+;base64,[A-Za-z0-9+/=]+")
+"""A picture in the text of a cell, where some editors put it."""
+
 _ID = re.compile("[a-zA-Z0-9_-]{1,64}")  # what the notebook format allows
 
 
@@ -36,11 +46,13 @@ class Submission:
     @classmethod
     def read(cls, path: Path) -> Submission:
         """Read a notebook file. One that can't be read gives a Submission with a `fault`."""
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        name, digest = safe_text(path.name), ""
         try:
-            return cls(path.name, digest, code_cells(read_notebook(path)))
+            data = _bytes(path)
+            digest = hashlib.sha256(data).hexdigest()
+            return cls(name, digest, code_cells(_parsed(data)))
         except SubmissionError as error:
-            return cls(path.name, digest, fault=str(error))
+            return cls(name, digest, fault=str(error))
 
     @classmethod
     def of(cls, name: str, notebook: NotebookNode, fault: str = "") -> Submission:
@@ -60,14 +72,28 @@ def code_cells(notebook: NotebookNode) -> tuple[tuple[int, str], ...]:
 
 def read_notebook(path: Path) -> NotebookNode:
     """Parse a notebook of any format version, brought up to version 4. Raises SubmissionError."""
-    size = path.stat().st_size
-    if size > _LARGEST:
-        raise SubmissionError(f"The file has {size / 2**20:.0f} MB; clear its outputs and hand it in again.")
-    text = path.read_bytes().decode("utf-8-sig", errors="replace")
+    return _parsed(_bytes(path))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_plain(path)
+    except IntakeError as error:
+        remedy = "Clear its outputs" if "larger" in str(error) else "Save the notebook as a file"
+        raise SubmissionError(f"The file {error}. {remedy}, and hand it in again.") from None
+
+
+def _parsed(data: bytes) -> NotebookNode:
+    text = data.decode("utf-8-sig", errors="replace")
     if not text.strip():
         raise SubmissionError("The file is empty. Save the notebook, and hand it in again.")
+    if sum(text.count(sign) for sign in ",[{") > _PARTS:
+        raise SubmissionError("The file has millions of parts. Clear its outputs, and hand it in again.")
     try:
         parsed = json.loads(text)
+        if _HALF_CHARACTER.search(text):  # JSON can spell what UTF-8 can't
+            text = json.dumps(parsed, ensure_ascii=False).encode(errors="replace").decode()
+            parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SubmissionError(f"The file is not a notebook (it is not JSON: {error}).") from None
     if not isinstance(parsed, dict) or not ("cells" in parsed or "worksheets" in parsed):
@@ -80,12 +106,30 @@ def read_notebook(path: Path) -> NotebookNode:
             if not current:
                 for cell in notebook.cells:
                     cell.pop("id", None)  # drawn at random on the way up: each reading would give another notebook
+            _must_be_bounded(notebook)
             _repair(notebook)
             nbformat.validate(notebook)
+    except SubmissionError:
+        raise
     except Exception as error:
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise SubmissionError(f"The file is not a valid notebook ({reason}).") from None
     return notebook
+
+
+def _must_be_bounded(notebook: NotebookNode) -> None:
+    if len(notebook.cells) > _CELLS:
+        raise SubmissionError(f"The notebook has {len(notebook.cells):,} cells: {_CELLS:,} are the most.")
+    code = sum(len(_source(cell)) for cell in notebook.cells if cell.get("cell_type") == "code")
+    text = sum(len(PICTURE.sub("", _source(cell))) for cell in notebook.cells if cell.get("cell_type") != "code")
+    for what, length, most in (("code", code, _CODE), ("text", text, _TEXT)):
+        if length > most:
+            raise SubmissionError(f"The notebook has {length:,} characters of {what}: {most:,} are the most.")
+
+
+def _source(cell: NotebookNode) -> str:
+    source = cell.get("source", "")
+    return "".join(source) if isinstance(source, list) else source
 
 
 def _repair(notebook: NotebookNode) -> None:
@@ -96,8 +140,7 @@ def _repair(notebook: NotebookNode) -> None:
     )
     seen: set[str] = set()
     for position, cell in enumerate(notebook.cells):
-        source = cell.get("source", "")
-        cell.source = "".join(source) if isinstance(source, list) else source
+        cell.source = _source(cell)
         cell.metadata = _only(cell.get("metadata"), {"nbgrader": ()})
         identity = cell.get("id")
         if not isinstance(identity, str) or identity in seen or not _ID.fullmatch(identity):

@@ -424,6 +424,10 @@ NAME = "lecture05_batch_and_momentum"
         (f"Momentum_jdoe_attempt_2027-03-26-22-15-00_{NAME}.ipynb", "jdoe", "2027-03-26-22-15-00"),
         (f"jdoe_{NAME}.ipynb", "jdoe", None),
         (f"van_der_berg_{NAME}_final.ipynb", "van_der_berg", None),
+        (f"all/doejane_4711_90210_work/{NAME}.ipynb", "4711", None),
+        (f"doejane_LATE_4711_90210_my_work/src/{NAME}-1.ipynb", "4711", None),
+        (f"all/Jane Doe_4713_assignsubmission_file_/work/{NAME}.ipynb", "4713", None),
+        (f"Essay_jdoe_attempt_2027-03-26-22-15-00_work/{NAME}.ipynb", "jdoe", "2027-03-26-22-15-00"),
         (f"jane@example.edu/{NAME}.ipynb", "jane@example.edu", None),
     ],
 )

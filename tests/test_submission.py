@@ -238,7 +238,7 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path):
     path = tmp_path / "large.ipynb"
     with path.open("wb") as large:
         large.truncate(101 * 2**20)  # a sparse file takes no space
-    assert fault(path) == "The file has 101 MB; clear its outputs and hand it in again."
+    assert fault(path) == "The file is larger than 100 MB. Clear its outputs, and hand it in again."
 
 
 json_values = st.recursive(
@@ -280,3 +280,59 @@ def test_a_submission_from_memory_that_could_not_be_read_has_no_cells():
     made = nbformat.from_dict(notebook(cell()))
     read = Submission.of("tiny.ipynb", made, fault="The file is empty.")
     assert (read.cells, read.fault) == ((), "The file is empty.")
+
+
+# What would cost the grader more than a notebook may
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([cell()] * 100_000, "The notebook has 100,000 cells: 2,000 are the most."),
+        (
+            [cell(source="x = 1\n" * 2_000_000)],
+            "The notebook has 12,000,000 characters of code: 10,485,760 are the most.",
+        ),
+        (
+            [{"cell_type": "markdown", "source": "[" * 600_000, "metadata": {}}] * 2,
+            "The notebook has 1,200,000 characters of text: 1,048,576 are the most.",
+        ),
+        (
+            [cell(outputs=[[]] * 4_000_001)],
+            "The file has millions of parts. Clear its outputs, and hand it in again.",
+        ),
+    ],
+    ids=["cells", "code", "text", "parts"],
+)
+def test_a_notebook_of_inhuman_size_is_told_what_is_too_much(tmp_path, cells, message):
+    assert fault(file(tmp_path, notebook(*cells))) == message
+
+
+def test_large_outputs_below_that_size_do_no_harm(tmp_path):
+    output = {"output_type": "stream", "name": "stdout", "text": "x" * 90_000_000}
+    assert sources(file(tmp_path, notebook(cell(outputs=[output])))) == ["x = 1"]
+
+
+def test_pictures_that_an_editor_put_into_the_text_do_not_count(tmp_path):
+    picture = f"![](data:image/png;base64,{'A' * 5_000_000})"
+    text = {"cell_type": "markdown", "source": picture, "metadata": {}}
+    assert sources(file(tmp_path, notebook(text, cell()))) == ["x = 1"]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"cells": []}'])
+def test_a_link_to_somebody_elses_notebook_is_not_followed(tmp_path, content):
+    theirs = tmp_path / "theirs.ipynb"
+    theirs.write_bytes(content)
+    (tmp_path / "mine.ipynb").symlink_to(theirs)
+    assert fault(tmp_path / "mine.ipynb") == (
+        "The file is a link, and no file. Save the notebook as a file, and hand it in again."
+    )
+
+
+@pytest.mark.parametrize("form", [4, 3])
+def test_half_a_character_is_replaced(tmp_path, form):
+    text = json.dumps(notebook(cell(source="x = '\ud83d'")))
+    if form == 3:
+        code = {"cell_type": "code", "input": "x = '\ud83d'", "metadata": {}, "outputs": [], "language": "python"}
+        text = json.dumps({"nbformat": 3, "nbformat_minor": 0, "metadata": {}, "worksheets": [{"cells": [code]}]})
+    assert sources(file(tmp_path, text)) == ["x = '?'"]
