@@ -4,13 +4,17 @@ PYTHON ?= python3
 # nbgrader calls `alembic` by its bare name: the environment's programs must be on PATH.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test test-as-others lint bench soak format clean
 
 demo: .venv/.ready
 	$(RUN) scripts/demo
 
 test: .venv/.ready
 	$(RUN) -m pytest -n 2 --dist loadgroup tests
+
+# The security tests again: as root if you are none, and as an ordinary user if you are root.
+test-as-others: .venv/.ready
+	scripts/test-as-others
 
 lint: .venv/.ready
 	$(RUN) -m ruff check
@@ -19,6 +23,10 @@ lint: .venv/.ready
 
 bench: .venv/.ready
 	$(RUN) scripts/bench
+
+# 2,000 submissions in one run, one in four hostile: a few minutes.
+soak: .venv/.ready
+	PYTHONPATH=tests $(RUN) tests/security/soak.py
 
 format: .venv/.ready
 	$(RUN) -m ruff check --fix

