@@ -124,7 +124,8 @@ def only_descriptors(channel: int) -> None:
     for standard in (0, 1, 2):
         os.dup2(null, standard)
     os.closerange(3, channel)
-    os.closerange(channel + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    # Linux closes a range at once, up to the largest number there is; elsewhere each is tried.
+    os.closerange(channel + 1, 2**31 - 1 if sys.platform == "linux" else 2**16)
 
 
 def _set_rlimits(limits: Limits) -> None:
