@@ -62,6 +62,10 @@ class Problem:
         for name in ("forbidden", "operators"):
             if isinstance(getattr(self, name), str):  # a tuple of one that lost its comma
                 object.__setattr__(self, name, (getattr(self, name),))
+        for name in self.forbidden:
+            if name.startswith("torch.ops."):
+                operator = "::".join(name.split(".")[2:])
+                raise AuthorError(f"{self.name!r} forbids {name}: name it among `operators`, as {operator}")
 
     @property
     def points(self) -> float:

@@ -52,7 +52,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell) -> None:
+def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell, watch: Watch) -> None:
     """Do the job that arrives on `channel`. Never returns to the fork server's code."""
     job = Job.from_message(receive(channel))
     outbox = Outbox(channel)
@@ -75,7 +75,6 @@ def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell) -> No
             used = source.uses(problem.name, problem.forbidden)
             if used:
                 outbox.now(["mentions", problem.name, used])
-    watch = Watch(tests.problems.values())
     lines = Lines()
     if any(check.cost is not None for check in tests.checks.values()):
         sys.addaudithook(lines.listen)

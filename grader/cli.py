@@ -142,6 +142,8 @@ def validate(
         for one in found:
             for fault in one.faults:
                 err.print(f"[red]{one.assignment}:[/] {escape(fault)}")
+            for name in one.undiagnosed:
+                err.print(f"[yellow]{one.assignment}:[/] misconception {name} loses points, but is not diagnosed")
     if not all(one.valid for one in found):
         raise typer.Exit(_FAILED)
 

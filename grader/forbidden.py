@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib
+import inspect
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -142,6 +143,8 @@ class Watch:
             return function(*args, **kwargs)
 
         noting.__name__, noting.__doc__ = getattr(function, "__name__", dotted), getattr(function, "__doc__", None)
+        with contextlib.suppress(TypeError, ValueError):  # scikit-learn reads the signatures of its estimators
+            noting.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
         return noting
 
     @contextlib.contextmanager

@@ -1,11 +1,16 @@
-"""The process that has imported numpy, torch and matplotlib once, and forks for each submission.
+"""The processes that submissions are forked from.
 
-It is started fresh, so it inherits nothing of the grader's memory. It never reads a submission: the forked child gets
-its job on a channel of its own. Requests come on standard input, a socket:
+The first has imported numpy, torch and matplotlib once. It is started fresh, so it inherits nothing of the grader's
+memory. For each assignment it forks one that has also imported that assignment's checks and libraries, and that one
+forks for each submission: none ever sees another assignment's checks. Neither reads a submission: the forked child gets
+its job on a channel of its own.
 
-    fork CHECKS_FILE [MODULE...]  ->  ["forked", pid] or ["failed", message]
-        with the child's channel attached; the modules are what the assignment's notebooks import
-    release PID                   no reply: the process is ending and may be reaped; until then its number is its own
+Requests come on a socket, which is standard input of the first; each may have another socket attached:
+
+    assignment CHECKS_FILE [MODULE...]   to the first: the attached socket is the new process's own, and it answers
+                                         there: ["ready", pid] or ["failed", message]
+    submission                           to an assignment's: the attached socket is the child's channel; ["forked", pid]
+    release PID                          no reply: the child is ending and may be reaped, which frees its number
 
 Fields are lines; a zero byte ends a request.
 """
@@ -20,11 +25,12 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from grader.checks import AuthorError, HiddenTests
 from grader.confine import prepare
+from grader.forbidden import Watch
 from grader.shell import NotebookShell
 from grader.wire import pack
 
@@ -60,20 +66,18 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     control.sendall(pack(["ready", os.getpid()]))
-    server = ForkServer(control, shell)
+    server = First(control, shell)
     try:
         server.serve()
     finally:
         server.end()
 
 
-class ForkServer:
-    """Forks a process for each request, until the grader hangs up."""
+class Server:
+    """Answers requests by forking, until whoever asks hangs up. Its children end with it."""
 
-    def __init__(self, control: socket.socket, shell: NotebookShell) -> None:
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._shell = shell
-        self._tests: dict[str, HiddenTests] = {}
         self._children: set[int] = set()
         self._released: set[int] = set()
 
@@ -86,12 +90,29 @@ class ForkServer:
             descriptors += received
             *requests, waiting = (waiting + data).split(b"\0")
             for request in requests:
-                verb, argument, *modules = request.decode().split("\n")
+                verb, *arguments = request.decode().split("\n")
                 if verb == "release":
-                    self._released.add(int(argument))
+                    self._released.add(int(arguments[0]))
                 else:
-                    self._control.sendall(pack(self._fork(Path(argument), modules, descriptors.pop(0))))
+                    self._answer(arguments, descriptors.pop(0))
             self._bury()
+
+    def _answer(self, arguments: list[str], descriptor: int) -> None:
+        raise NotImplementedError
+
+    def _fork(self, descriptor: int, run: Callable[[socket.socket], None]) -> int:
+        """Fork a child that runs with the attached socket, and leaves without any exit handler, finally or flush."""
+        pid = os.fork()
+        if pid:
+            os.close(descriptor)
+            self._children.add(pid)
+            return pid
+        try:
+            _die_with_parent()
+            run(socket.socket(fileno=descriptor))
+        finally:
+            os._exit(0)
+        raise AssertionError
 
     def end(self) -> None:
         for pid in self._children:
@@ -105,18 +126,56 @@ class ForkServer:
                 self._released.discard(pid)
                 self._children.discard(pid)
 
-    def _fork(self, checks_file: Path, modules: list[str], descriptor: int) -> list[Any]:
+
+class First(Server):
+    """Forks a process for each assignment."""
+
+    def __init__(self, control: socket.socket, shell: NotebookShell) -> None:
+        super().__init__(control)
+        self._shell = shell
+
+    def _answer(self, arguments: list[str], descriptor: int) -> None:
+        checks_file, *modules = arguments
+
+        def run(control: socket.socket) -> None:
+            self._control.close()
+            try:
+                tests = HiddenTests.load(Path(checks_file))
+            except (AuthorError, OSError) as error:
+                control.sendall(pack(["failed", str(error)]))
+                return
+            _import(modules, tests)
+            server = ForAssignment(control, tests, Watch(tests.problems.values()), self._shell)
+            gc.freeze()
+            control.sendall(pack(["ready", os.getpid()]))
+            try:
+                server.serve()
+            finally:
+                server.end()
+
+        self._fork(descriptor, run)
+
+
+class ForAssignment(Server):
+    """Forks a process for each submission of one assignment."""
+
+    def __init__(self, control: socket.socket, tests: HiddenTests, watch: Watch, shell: NotebookShell) -> None:
+        super().__init__(control)
+        self._tests, self._watch, self._shell = tests, watch, shell
+
+    def _answer(self, arguments: list[str], descriptor: int) -> None:
+        def run(channel: socket.socket) -> None:
+            from grader.child import main as run_submission
+
+            run_submission(channel, self._tests, self._shell, self._watch)
+            channel.shutdown(socket.SHUT_WR)
+
         try:
-            if str(checks_file) not in self._tests:
-                self._tests[str(checks_file)] = HiddenTests.load(checks_file)
-                _import(modules, self._tests[str(checks_file)])
-            pid = _fork(descriptor, self._tests[str(checks_file)], self._shell)
-        except (AuthorError, OSError) as error:
-            return ["failed", str(error)]
-        finally:
+            reply = ["forked", self._fork(descriptor, run)]
+        except OSError as error:  # the machine has no room for one more process
             os.close(descriptor)
-        self._children.add(pid)
-        return ["forked", pid]
+            reply = ["failed", str(error)]
+        self._control.sendall(pack(reply))
 
 
 def _import(modules: list[str], tests: HiddenTests) -> None:
@@ -126,23 +185,6 @@ def _import(modules: list[str], tests: HiddenTests) -> None:
         # One that is missing here fails in the notebook too, where the student can read it.
         with contextlib.suppress(Exception):
             importlib.import_module(module)
-    gc.freeze()
-
-
-def _fork(descriptor: int, tests: HiddenTests, shell: NotebookShell) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        from grader.child import main as run_submission
-
-        _die_with_parent()
-        channel = socket.socket(fileno=descriptor)
-        run_submission(channel, tests, shell)
-        channel.shutdown(socket.SHUT_WR)
-    finally:
-        os._exit(0)  # no exit handler, finally or flush of a forked process runs
-    raise AssertionError
 
 
 def _die_with_parent() -> None:

@@ -133,6 +133,7 @@ class Sandbox:
         self.confined = confined
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
+        self._assignments: dict[str, tuple[socket.socket, int]] = {}
         self._home = ""
         self._ready = False
 
@@ -182,7 +183,16 @@ class Sandbox:
                         f"{private} lies inside {path}, which student code may read. Move the course to another folder."
                     )
 
+    @property
+    def servers(self) -> list[int]:
+        """The numbers of the processes that submissions are forked from, the first one's first."""
+        first = [self._server.pid] if self._server is not None else []
+        return first + [pid for _, pid in self._assignments.values()]
+
     def close(self) -> None:
+        for control, _ in self._assignments.values():
+            control.close()
+        self._assignments.clear()
         if self._control is not None:
             self._control.close()
         if self._server is not None:
@@ -194,24 +204,36 @@ class Sandbox:
         self._control = self._server = None
         self._ready = False
 
-    def _ask(self, request: str, *descriptors: int) -> list[Any]:
+    def _for_assignment(self, checks_file: Path, imports: tuple[str, ...]) -> socket.socket:
+        """The socket of the process that forks for this assignment's submissions. It is made when first asked for."""
         self.start()
         assert self._control is not None
+        request = "\n".join(["assignment", str(checks_file), *imports])
+        if request not in self._assignments:
+            ours, theirs = socket.socketpair()
+            with contextlib.suppress(OSError), theirs:
+                if not self._ready:
+                    self._ready = receive(self._control) is not None
+                _send(self._control, request, theirs.fileno())
+            try:
+                self._assignments[request] = ours, self._answer(ours)
+            except SandboxError:
+                ours.close()
+                raise
+        return self._assignments[request][0]
+
+    def _answer(self, control: socket.socket) -> int:
+        """The number of the process that was asked for."""
         reply = None
         with contextlib.suppress(OSError):
-            if not self._ready:
-                self._ready = receive(self._control) is not None
-            self._send(request, *descriptors)
-            reply = receive(self._control)
+            reply = receive(control)
         if reply is None:
             complaint = self._complaint()
             self.close()
             raise SandboxError(f"The fork server ended. Run: grader doctor\n{complaint}")
-        return list(reply)
-
-    def _send(self, request: str, *descriptors: int) -> None:
-        assert self._control is not None
-        socket.send_fds(self._control, [request.encode() + b"\0"], list(descriptors))
+        if reply[0] == "failed":
+            raise SandboxError(str(reply[1]))
+        return int(reply[1])
 
     def _complaint(self) -> str:
         if self._server is None or self._server.stderr is None:
@@ -224,7 +246,7 @@ class Sandbox:
 
         imports: modules that these notebooks use, imported once for all of them.
         """
-        request = "\n".join(["fork", str(checks_file), *imports])
+        control = self._for_assignment(checks_file, imports)
         execution = Execution()
         skip: list[int] = []
         remaining = list(range(len(job.runs)))
@@ -232,7 +254,7 @@ class Sandbox:
         # Each attempt costs a cell or a check, and all of them together the time of one submission.
         for _ in range(len(job.cells) + len(job.runs) + 1):
             part = replace(job, skip=(*job.skip, *skip), runs=tuple(job.runs[i] for i in remaining))
-            reached = self._attempt(part, request, execution, remaining, deadline)
+            reached = self._attempt(part, control, execution, remaining, deadline)
             remaining = [i for i in remaining if i not in execution.checks]
             if reached is None or reached[0] == "budget" or (reached[0] == "check" and not remaining):
                 break
@@ -255,17 +277,15 @@ class Sandbox:
         ]
 
     def _attempt(
-        self, job: Job, request: str, execution: Execution, positions: list[int], deadline: float
+        self, job: Job, control: socket.socket, execution: Execution, positions: list[int], deadline: float
     ) -> tuple[str, int] | None:
         """One process. Returns None if it finished, else what it was at when it ended: a cell or a check."""
         with _scratch() as scratch:
             ours, theirs = socket.socketpair()
             with ours:
-                with theirs:
-                    reply = self._ask(request, theirs.fileno())
-                if reply[0] != "forked":
-                    raise SandboxError(str(reply[1]))
-                pid = int(reply[1])
+                with contextlib.suppress(OSError), theirs:
+                    _send(control, "submission", theirs.fileno())
+                pid = self._answer(control)
                 conversation = _Conversation(execution, positions, job)
                 try:
                     reason = conversation.hold(
@@ -277,8 +297,12 @@ class Sandbox:
                         os.kill(pid, signal.SIGKILL)
                     _remove(scratch, pid)
                     with contextlib.suppress(OSError):
-                        self._send(f"release\n{pid}")
+                        _send(control, f"release\n{pid}")
         return conversation.ended(reason)
+
+
+def _send(control: socket.socket, request: str, *descriptors: int) -> None:
+    socket.send_fds(control, [request.encode() + b"\0"], list(descriptors))
 
 
 def _told(missing: list[Protection]) -> str:

@@ -33,6 +33,7 @@ class Validation(BaseModel):
     stub: float = 0
     caught: int = 0
     diagnosed: int = 0
+    undiagnosed: list[str] = []
     accepted: int = 0
     faults: list[str] = []
 
@@ -121,8 +122,10 @@ def _validate_overlays(material: Material, sandbox: Sandbox, found: Validation) 
         found.misconceptions += 1
         found.caught += bool(failed)
         catching.update(failed)
-        if failed:
-            found.diagnosed += _diagnosed(material, sandbox, overlay, failed)
+        if failed and _diagnosed(material, sandbox, overlay, failed):
+            found.diagnosed += 1
+        elif failed:
+            found.undiagnosed.append(name)
         else:
             found.faults.append(f"misconception {name} of {overlay.made.problem} loses no points: no check catches it")
     for check in material.tests.checks:

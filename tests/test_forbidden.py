@@ -5,6 +5,7 @@ from textwrap import dedent
 import pytest
 import tiny_course
 
+from grader.checks import AuthorError, Problem
 from grader.forbidden import Source
 from grader.grade import grade
 from grader.report import Verdict
@@ -202,3 +203,24 @@ def test_a_method_can_be_forbidden(tmp_path, sandbox):
     material = tiny_course.material(tiny_course.write(tmp_path, checks=checks))
     report = grade(tiny_course.submission(softmax="def softmax(z):\n    return z.softmax(1)"), material, sandbox)
     assert softmax_verdicts(report) == {Verdict.FORBIDDEN}
+
+
+def test_an_estimator_that_is_forbidden_still_works_where_it_is_allowed(tmp_path, sandbox):
+    """scikit-learn reads the signatures of its estimators, which the watch must not change."""
+    checks = tiny_course.replaced(
+        tiny_course.CHECKS, 'forbidden=("torch.softmax",', 'forbidden=("sklearn.linear_model.Ridge", "torch.softmax",'
+    )
+    material = tiny_course.material(tiny_course.write(tmp_path, checks=checks))
+    look = "from sklearn.linear_model import Ridge\nRidge().fit(np.eye(2), np.ones(2))\nrepr(Ridge(alpha=2))"
+    report = grade(tiny_course.submission(tiny_course.IMPORTS, look), material, sandbox)
+    assert report.score == 105 and not report.cells
+    cheat = (
+        f"{look}\ndef softmax(z):\n    Ridge().fit(np.eye(2), np.ones(2))\n    return z.exp() / z.exp().sum(1)[:, None]"
+    )
+    report = grade(tiny_course.submission(tiny_course.IMPORTS, softmax=cheat), material, sandbox)
+    assert {check.verdict for check in report.problem("softmax").checks} == {Verdict.FORBIDDEN}
+
+
+def test_an_operator_is_not_forbidden_by_its_packet():
+    with pytest.raises(AuthorError, match=r"name it among `operators`, as aten::softmax"):
+        Problem("softmax", forbidden=("torch.ops.aten.softmax",))

@@ -136,7 +136,7 @@ def test_a_process_that_can_not_be_confined_runs_no_student_code(tmp_path: Path,
     with ours, theirs:
         job = Job(("1 / 0",), (), tiny_course.material(tiny_course.write(tmp_path)).limits, scratch=str(tmp_path))
         ours.sendall(pack(job.message()))
-        grader.child.main(theirs, None, None)  # type: ignore[arg-type]
+        grader.child.main(theirs, None, None, None)  # type: ignore[arg-type]
         assert receive(ours) == ["refused", "the kernel has changed its mind"]
     assert ran == []
 

@@ -340,10 +340,20 @@ def occurs_in_memory(pid: int, texts: list[str]) -> list[bool]:
     return found
 
 
-def test_the_process_that_all_are_forked_from_never_held_one(graded):
+def test_the_processes_that_all_are_forked_from_never_held_one(graded, sandbox):
     graded(centered="def centered(x):\n    return x - x.mean()")
-    found = [occurs_in_memory(server, [KNOWN, *SECRETS]) for server in fork_servers()]
+    found = [occurs_in_memory(server, [KNOWN, *SECRETS]) for server in sandbox.servers]
     assert [any(texts) for texts in zip(*found, strict=True)] == [True, False, False, False]
+
+
+def test_no_submission_sees_the_checks_of_another_assignment(tmp_path, tiny, sandbox):
+    checks = tmp_path / "hidden" / "other" / "checks.py"
+    checks.parent.mkdir(parents=True)
+    checks.write_text(tiny_course.CHECKS.replace("mean", "median"))
+    look = "import sys\nprint([name for name in sys.modules if name.startswith('hidden_')])"
+    for path in (tiny.tests.path, checks):
+        execution = sandbox.run(Job(cells=(look,), runs=(), limits=tiny.limits), path)
+        assert printed(execution) == f"['hidden_{path.parent.name}_checks']\n"
 
 
 # Nothing is left of a submission
@@ -721,19 +731,20 @@ def test_closing_leaves_no_process_and_no_file_and_it_can_be_used_again(tiny, tm
     for _ in range(2):
         with mine:
             submission = int(printed(mine.run(job, tiny.tests.path)))
-            (server,) = set(fork_servers()) - others
-        assert has_ended(submission)
-        assert has_ended(server)
+            servers = mine.servers
+        assert all(map(has_ended, [submission, *servers]))
+        assert not set(fork_servers()) - others
         assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_fork_server_that_was_killed_is_told_and_the_next_run_works(tiny):
-    others = set(fork_servers())
+@pytest.mark.parametrize("which", [0, 1], ids=["the first", "the assignment's"])
+def test_a_fork_server_that_was_killed_is_told_and_the_next_run_works(tiny, which):
     with Sandbox() as mine:
         assert grade(tiny_course.submission(), tiny, mine).score == FULL
-        (server,) = set(fork_servers()) - others
-        os.kill(server, signal.SIGKILL)
+        servers = mine.servers
+        os.kill(servers[which], signal.SIGKILL)
+        assert has_ended(servers[1])
         with pytest.raises(SandboxError, match=r"The fork server ended\. Run: grader doctor"):
             grade(tiny_course.submission(), tiny, mine)
         assert grade(tiny_course.submission(), tiny, mine).score == FULL

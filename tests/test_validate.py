@@ -208,3 +208,21 @@ def test_a_sandbox_limit_that_the_reference_needs_more_than_is_named(tmp_path, s
     assert "check no_loop_over_numbers can't be used: the reference centered gave 'timed_out'" in str(
         validate(material, sandbox).faults
     )
+
+
+def test_a_misconception_that_is_caught_but_not_diagnosed_is_named(validated):
+    """It raises something else each time, which explains nothing."""
+    mistake = """
+
+@misconception("largest", "You return an object of your own.")
+def returns_an_object(x):
+    return object()
+
+
+@misconception("largest", "You return another object of your own.")
+def returns_another_object(x):
+    return object()
+"""
+    found = validated(misconceptions=tiny_course.MISCONCEPTIONS + mistake)
+    assert found.undiagnosed == ["returns_another_object"]
+    assert found.diagnosed == found.misconceptions - 1

@@ -48,24 +48,24 @@ class Usage:
     """What grading holds at one moment. Memory is resident, in bytes."""
 
     grader_memory: int
-    server_memory: int
+    servers_memory: int
     descriptors: int
-    server_descriptors: int
+    servers_descriptors: int
     threads: int
     processes: int
     files: int
     shared_memory: int
 
     @classmethod
-    def now(cls, world: World, server: int) -> Usage:
+    def now(cls, world: World, servers: Sequence[int]) -> Usage:
         gc.collect()
         return cls(
             grader_memory=_resident(os.getpid()),
-            server_memory=_resident(server),
+            servers_memory=sum(map(_resident, servers)),
             descriptors=len(os.listdir("/proc/self/fd")),
-            server_descriptors=len(os.listdir(f"/proc/{server}/fd")),
+            servers_descriptors=sum(len(os.listdir(f"/proc/{server}/fd")) for server in servers),
             threads=len(os.listdir("/proc/self/task")),
-            processes=len(Path(f"/proc/{server}/task/{server}/children").read_text().split()),
+            processes=sum(len(_children(server)) for server in servers),
             files=sum(1 for _ in world.scratch.rglob("*")),  # where all temporary files of grading go
             shared_memory=len(os.listdir("/dev/shm")) + sum(map(_lines, ("shm", "sem", "msg"))),
         )
@@ -85,6 +85,10 @@ class Soaked:
 
 def _resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def _lines(kind: str) -> int:
@@ -109,8 +113,6 @@ def order(submissions: int) -> Iterator[Attack | None]:
 def soak(submissions: int, world: World, sandbox: RecordingSandbox) -> Soaked:
     """Grade them one after the other, and look at what is left."""
     found = Soaked()
-    server = sandbox._server
-    assert server is not None
     honest = tiny_course.cells(f"def secret():\n    return '{world.canaries['expected']}'")
     started = time.monotonic()
     for number, attack in enumerate(order(submissions)):
@@ -124,11 +126,11 @@ def soak(submissions: int, world: World, sandbox: RecordingSandbox) -> Soaked:
         found.honest += attack is None
         found.hostile += attack is not None
         if number == int(_WARM * submissions):
-            found.first = Usage.now(world, server.pid)
+            found.first = Usage.now(world, sandbox.servers)
     grade(
         Submission.of("tiny.ipynb", tiny_course.notebook(*honest)), world.material, sandbox
     )  # buries the last but one
-    found.last = Usage.now(world, server.pid)
+    found.last = Usage.now(world, sandbox.servers)
     found.seconds = time.monotonic() - started
     assert found.first is not None
     for one in fields(Usage):

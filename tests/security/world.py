@@ -231,7 +231,7 @@ class World:
     def _state(self) -> dict[str, Any]:
         library = np.__file__
         assert library is not None
-        servers = [sandbox._server.pid for sandbox in self._sandboxes if sandbox._server is not None]
+        servers = [server for sandbox in self._sandboxes for server in sandbox.servers]
         return {
             "files of the course": {str(file): _attributes(file) for file in sorted(self.course.rglob("*"))},
             "a library": _attributes(Path(library)),
@@ -261,7 +261,7 @@ class World:
 
     def _processes(self) -> list[int]:
         """Processes that were forked or started in a sandbox. One that is just ending is waited for."""
-        servers = {sandbox._server.pid for sandbox in self._sandboxes if sandbox._server is not None}
+        servers = {server for sandbox in self._sandboxes for server in sandbox.servers}
         while True:
             stayed, ended = [], 0
             for pid in {int(folder.name) for folder in Path("/proc").glob("[0-9]*")} - servers:
