@@ -338,12 +338,12 @@ with picture("sigmoid", "sum_of_sigmoids"):
     figure, panels = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained", sharey=True)
     knobs = [
         ("different $w_i$: the steepness", "w", [0.5, 1.0, 4.0], lambda v: [0.0, 1.0, 0.0, v]),
-        ("different $b_i$: the place", "b_i", [-3.0, 0.0, 3.0], lambda v: [0.0, 1.0, v, 1.0]),
-        ("different $c_i$: the height", "c_i", [-0.5, 1.0, 1.5], lambda v: [0.0, v, 0.0, 1.0]),
+        ("different $b_i$: the place", "b", [-3.0, 0.0, 3.0], lambda v: [0.0, 1.0, v, 1.0]),
+        ("different $c_i$: the height", "c", [-0.5, 1.0, 1.5], lambda v: [0.0, v, 0.0, 1.0]),
     ]
     for axes, (title, name, values, parameters) in zip(panels, knobs, strict=True):
         for value, color in zip(values, [ORANGE, BLUE, GREEN], strict=True):
-            label = f"${name.rstrip('_i')}_i$ = {value:g}"
+            label = f"${name}_i$ = {value:g}"
             axes.plot(line, sum_of_sigmoids(line, np.array(parameters(value))), color=color, label=label)
         axes.set(xlabel="$x$", title=title)
         axes.legend(frameon=False, loc="upper left")
@@ -415,10 +415,8 @@ assert np.isclose(loss, 2), "The absolute errors are 2, 1, 1 and 4: their mean i
 np.testing.assert_allclose(gradient, [0.5], err_msg="Three of four examples pull b down, one pulls it up: (3 - 1) / 4.")
 for error in ("mse", "mae"):
     theta = np.array([6.0, 1.0, -2.0, 0.5, -1.0, 2.0, 0.7])
-    gradient, measured = (
-        loss_and_gradient(theta, position[::7], height[::7], error)[1],
-        slopes_of_the_loss(theta, error),
-    )
+    gradient = loss_and_gradient(theta, position[::7], height[::7], error)[1]
+    measured = slopes_of_the_loss(theta, error)
     for part, name in [
         (slice(0, 1), "b"),
         (slice(1, 3), "the c_i"),
@@ -559,10 +557,10 @@ assert learning_rate_cases(np.full(5, 3.0)) == "too small", "A curve that never 
 
 # %% [markdown]
 # Left: eight random starts, one learning rate. If local minima were the problem, some of them would get stuck high up.
-# Right: one start, four learning rates, judged by your function. A factor of ten does far more harm than bad luck.
+# Right: one start, four learning rates, judged by your function. A wrong learning rate does far more harm than bad luck.
 #
 # Mind the axes: both are logarithmic, so the last stretch, from 100 updates to 1000, is nine tenths of the work, and what
-# still looks like a fall at the bottom is hardly a hundredth of the whole. And one word of caution. A curve shows only
+# still looks like a fall at the bottom is a few hundredths of the whole. And one word of caution. A curve shows only
 # itself: one that levels off is "good" here, and yet another run may end lower.
 
 # %% picture="starts_and_rates"
@@ -815,20 +813,17 @@ def count_linear_pieces(weights: Sequence[np.ndarray], biases: Sequence[np.ndarr
 
 
 # %% tests="count_linear_pieces"
-line, one_relu = ([np.array([[2.0]])], [np.array([1.0])]), ([np.eye(1), np.eye(1)], [np.array([-0.5]), np.zeros(1)])
+line = [np.array([[2.0]])], [np.array([1.0])]
+one_relu = [np.eye(1), np.eye(1)], [np.array([-0.5]), np.zeros(1)]
 assert count_linear_pieces(*line, 0.0, 1.0) == 1, "A network without a hidden layer is one straight line."
 assert count_linear_pieces(*one_relu, 0.0, 1.0) == 2, "relu(x - 0.5) has one kink in [0, 1], so it has two pieces."
 assert count_linear_pieces(*one_relu, 0.5, 1.0) == 1, "A kink at the very end of the interval makes no new piece."
-for depth in (1, 2, 5):
-    weights, biases = (
-        [np.ones((2, 1)), *[np.array([[2.0, -4.0]] * 2)] * (depth - 1), np.array([[2.0, -4.0]])],
-        [
-            *[np.array([0.0, -0.5])] * depth,
-            np.zeros(1),
-        ],
-    )
-    pieces = count_linear_pieces(weights, biases, 0.0, 1.0)
-    assert pieces == 2**depth, f"Paper folded {depth} times has {2**depth} pieces on [0, 1], not {pieces}."
+narrow = [np.ones((2, 1)), np.array([[1.0, -1.0]])], [np.array([-0.5, -0.5000001]), np.zeros(1)]
+assert count_linear_pieces(*narrow, 0.0, 1.0) == 3, "The piece in the middle is narrow, but it is one."
+ignored = [np.ones((2, 1)), np.array([[1.0, 0.0]])], [np.array([-0.5, -0.7]), np.zeros(1)]
+assert count_linear_pieces(*ignored, 0.0, 1.0) == 2, "The second neuron has a kink, but the output gives it no weight."
+hat = [np.array([[1.0], [-1.0]]), -np.ones((1, 2)), np.eye(1)], [np.zeros(2), np.ones(1), np.zeros(1)]
+assert count_linear_pieces(*hat, -2.0, 2.0) == 4, "relu(1 - |x|) is flat, goes up, down, and is flat: 4 pieces."
 
 # %% [markdown]
 # Does *every* deep network have a huge number of pieces? Count. Below, the weights are random, as they are before

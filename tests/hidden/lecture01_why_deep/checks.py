@@ -15,6 +15,7 @@ for module in ("scipy.interpolate", "scipy.optimize", "scipy.special"):
 FINISHED_SIGMOIDS = (
     "scipy.special.expit",
     "scipy.special.log_expit",
+    "scipy.special.softmax",
     "torch.sigmoid",
     "torch.sigmoid_",
     "torch.Tensor.sigmoid",
@@ -26,13 +27,18 @@ FINISHED_SIGMOIDS = (
     "torch.nn.functional.sigmoid",
     "torch.nn.functional.logsigmoid",
     "torch.nn.functional.silu",
+    "torch.softmax",
+    "torch.Tensor.softmax",
+    "torch.nn.Softmax",
+    "torch.nn.functional.softmax",
 )
 SIGMOID_OPERATORS = (
     "aten::sigmoid",
     "aten::sigmoid_",
+    "aten::special_expit",
     "aten::log_sigmoid_forward",
     "aten::silu",
-    "aten::special_expit",
+    "aten::_softmax",
 )
 FINISHED_STEPS = (
     "numpy.interp",
@@ -163,7 +169,8 @@ def sigmoid_of_single_numbers(student, rng):
 
 
 def sums_of_mirror_images(values):
-    return np.asarray(values[0]) + np.asarray(values[1])
+    """What both sides sum to; and one of them, for two halves sum to 1 as well."""
+    return [np.asarray(values[0]) + np.asarray(values[1]), values[0]]
 
 
 @check("sigmoid", points=1, after=sums_of_mirror_images, hint="Turn the step upside down, and it is its mirror image.")
@@ -301,11 +308,17 @@ def coefficients_one_by_one(student, rng):
 
 
 @check(
-    "piecewise_linear_coefficients", points=1, after=as_arrays, hint="How many slopes are there between m + 1 points?"
+    "piecewise_linear_coefficients",
+    points=1,
+    after=each(as_arrays),
+    hint="How many slopes are there between m + 1 points?",
 )
 def a_single_point(student, rng):
-    """A single point is a flat curve: a bias and no ReLU."""
-    return student.piecewise_linear_coefficients(np.array([2.0]), rng.normal(size=1))
+    """A single point is a flat curve: a bias and no ReLU; two points need one."""
+    return {
+        "one point": student.piecewise_linear_coefficients(np.array([2.0]), rng.normal(size=1)),
+        "two points": student.piecewise_linear_coefficients(np.array([2.0, 2.5]), rng.normal(size=2)),
+    }
 
 
 @check(
@@ -451,7 +464,7 @@ def gradient_of_the_squared_error(student, rng):
 
 @check(
     "loss_and_gradient",
-    points=3,
+    points=2,
     after=each(in_parts),
     hint="The slope of |e| is 1 on one side of 0 and -1 on the other. On which side are you if y is too high?",
 )
@@ -494,7 +507,7 @@ def examples_that_come_twice(student, rng):
 
 @check(
     "loss_and_gradient",
-    points=2,
+    points=3,
     cost=5,
     hint="The derivative of the sigmoid is known: use it, for all examples and all steps at once.",
 )
@@ -543,18 +556,19 @@ def several_updates(student, rng):
     }
 
 
-@check("gradient_descent", points=1, after=as_array, hint="What has been passed before the first update?")
+@check("gradient_descent", points=1, after=each(as_array), hint="What has been passed before the first update?")
 def no_update_leaves_the_start(student, rng):
-    """Without an update, the trajectory is the start alone."""
-    return student.gradient_descent(rng.normal(size=3), bowl, 0.1, 0)
+    """Without an update, the trajectory is the start alone; with two, it has three points."""
+    start = rng.normal(size=3)
+    return {f"{steps} updates": student.gradient_descent(start, bowl, 0.1, steps) for steps in (0, 2)}
 
 
 @check("gradient_descent", points=1, hint="Does your first update write into the array that was passed in?")
 def the_start_stays_where_it_is(student, rng):
     """After the walk, the start that was passed in is as it was."""
     start = rng.normal(size=2)
-    student.gradient_descent(start, bowl, 0.1, 3)
-    return start
+    trajectory = student.gradient_descent(start, bowl, 0.1, 3)
+    return {"the start": start, "the end": trajectory[-1]}
 
 
 @check("gradient_descent", points=1, hint="In which dtype, and as what, do you keep the trajectory?")
@@ -567,10 +581,13 @@ def trajectory_keeps_the_dtype(student, rng):
     }
 
 
-@check("gradient_descent", points=1, after=as_array, hint="If you stand in the valley, what is the slope?")
+@check("gradient_descent", points=1, after=each(as_array), hint="If you stand in the valley, what is the slope?")
 def at_rest_in_the_valley(student, rng):
     """Where the gradient is 0, nothing moves, and every update counts all the same."""
-    return student.gradient_descent(np.zeros(2), bowl, 0.3, 4)
+    return {
+        "at rest": student.gradient_descent(np.zeros(2), bowl, 0.3, 4),
+        "at rest in two of three directions": student.gradient_descent(np.array([0.0, 1.0, 0.0]), bowl, 0.3, 4),
+    }
 
 
 # ---------------------------------------------------------------- learning_rate_cases
@@ -601,7 +618,7 @@ def falling_curves(student, rng):
 
 @check("learning_rate_cases", points=2, hint="Sum up all the rises, and compare them with the fall.")
 def bouncing_curves(student, rng):
-    """Curves that end low, but have bounced on the way."""
+    """Curves that end low, but have bounced on the way; and one that has not."""
     cases = {
         "bounces early": np.array([9.0, 3.0, 8.0, 2.0, 7.0, 1.5, 1.2, 1.0, 1.0, 1.0, 1.0]),
         "bounces for ever": np.array([9.0, *[2.0, 5.0] * 10, 2.0]),
@@ -609,13 +626,14 @@ def bouncing_curves(student, rng):
         "climbs high first, then falls": np.array([3.0, 50.0, 400.0, 20.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.5]),
         "one bounce, still on its way": np.array([9.0, 8.0, 7.0, 9.0, 7.0, 6.0, 5.0]),
         "nearly back to the start": np.array([4.0, 2.0, 4.0, 2.0, 3.5]),
+        "no bounce at all": np.array([9.0, 3.0, 1.5, 1.1, 1.0, 1.0, 1.0]),
     }
     return {case: student.learning_rate_cases(losses) for case, losses in cases.items()}
 
 
 @check("learning_rate_cases", points=2, hint="Compare the last loss with the first, and look for what is no number.")
 def curves_that_diverge(student, rng):
-    """Curves that end higher than they began, or in numbers that are none."""
+    """Curves that end higher than they began or overflow on the way; and one that does neither."""
     cases = {
         "rises": np.array([1.0, 3.0, 9.0, 27.0]),
         "falls first": np.array([5.0, 3.0, 2.0, 4.0, 9.0]),
@@ -625,6 +643,7 @@ def curves_that_diverge(student, rng):
         "infinite on the way": np.array([5.0, 40.0, np.inf, 3.0, 1.0]),
         "NaN on the way": np.array([5.0, 4.0, np.nan, 2.0, 1.0]),
         "starts at infinity": np.array([np.inf, 4.0, 1.0, 1.0]),
+        "large, but finite, and it falls": np.array([1e200, 1e100, 1e10, 1.0, 1.0]),
     }
     return {case: student.learning_rate_cases(losses) for case, losses in cases.items()}
 
@@ -864,8 +883,10 @@ def a_thousand_pieces_and_more(student, rng):
 
 
 def layer_shapes(observed):
+    """The shapes; and the first tooth of a sawtooth of that many layers, for shapes alone fold nothing."""
     weights, biases = observed
-    return [[list(np.shape(W)) for W in weights], [list(np.shape(b)) for b in biases]]
+    first_tooth = output_of(observed, np.arange(3) / 2.0 ** (len(weights) - 1))
+    return [[list(np.shape(W)) for W in weights], [list(np.shape(b)) for b in biases], first_tooth]
 
 
 @check(
@@ -875,7 +896,7 @@ def layer_shapes(observed):
     hint="Deep, not fat: how many neurons does a layer have, and how many layers are there?",
 )
 def two_neurons_in_every_layer(student, rng):
-    """The network has `depth` hidden layers of two neurons each."""
+    """The sawtooth has `depth` hidden layers of two neurons each."""
     return {f"depth {depth}": student.sawtooth_network(depth) for depth in (1, 2, 5)}
 
 
@@ -947,12 +968,12 @@ def kinks_that_the_output_does_not_have(student, rng):
 def tiny_pieces(student, rng):
     """Pieces that are a millionth, or a billionth, wide count as well."""
     place = float(rng.integers(1, 2**20)) / 2**20
-    return {
-        f"1/2^{power} wide": student.count_linear_pieces(
-            *one_layer([place, place + 2.0**-power, place + 3 * 2.0**-power], [1, -2, 3]), -0.5, 1.5
-        )
-        for power in (10, 20, 30)
+    networks = {
+        f"1/2^{power} wide": one_layer([place, place + 2.0**-power, place + 3 * 2.0**-power], [1, -2, 3])
+        for power in (1, 10, 20, 30)
     }
+    networks["a tiny step beside a large one"] = one_layer([-0.25, place, place + 2.0**-30, 1.25], [1, 5, -5, 1])
+    return {case: student.count_linear_pieces(*network, -0.5, 4.0) for case, network in networks.items()}
 
 
 @check(
@@ -964,7 +985,7 @@ def pieces_of_deep_networks(student, rng):
     """The pieces of folded paper, and of random deep networks."""
     return {
         **{f"{depth} folds": student.count_linear_pieces(*folds(depth), 0.0, 1.0) for depth in (2, 3, 8)},
-        "part of 4 folds": student.count_linear_pieces(*folds(4), 0.1, 0.6),
+        "part of 4 folds": student.count_linear_pieces(*folds(4), 3 / 32, 19 / 32),
         **{
             f"random, {named(widths)}": student.count_linear_pieces(*random_network(rng, *widths), -3.0, 3.0)
             for widths in [(1, 3, 3, 1), (1, 6, 6, 1), (1, 5, 5, 5, 1), (1, 20, 1), (1, 12, 8, 1)]
