@@ -362,28 +362,28 @@ with picture("polynomial_features", "ridge_fit", "train_validation_split", "sele
     axes.legend(frameon=False, loc="upper center")
 
 # %% [markdown]
-# ### The best of ten thousand coin flippers
+# ### The best of a thousand coin flippers
 #
-# May you choose by the *test* set instead? Here are ten thousand useless models. Each flips a coin for every one of
+# May you choose by the *test* set instead? Here are a thousand useless models. Each flips a coin for every one of
 # 30 yes-or-no questions. The public leaderboard shows how often each was wrong. Take the best one and let it answer
 # 30 new questions. Look at both numbers, and remember them whenever you compare many models on the same data.
 
 # %% picture="coin_flippers"
 with picture("select_model"):
-    rng = np.random.default_rng(4)
-    public, private = rng.binomial(30, 0.5, size=(2, 10_000)) / 30
+    rng = np.random.default_rng(10)
+    public, private = rng.binomial(30, 0.5, size=(2, 1000)) / 30
     winner = select_model([Candidate(1, 0.5, error) for error in public.tolist()])
     figure, axes = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
     edges = (np.arange(32) - 0.5) / 30
     axes.hist(public, bins=edges, color="0.8")
-    for error, name, color, height in [
-        (public[winner], "the winner, public", ORANGE, 1000),
-        (private[winner], "the winner, private", RED, 1650),
+    for error, name, color, height, side in [
+        (public[winner], " the winner, public: ", ORANGE, 100, "right"),
+        (private[winner], " the winner, private: ", RED, 165, "left"),
     ]:
         axes.axvline(error, color=color, linewidth=2)
-        axes.annotate(f"{name}: {error:.0%}", (error - 0.01, height), color=color, ha="right")
-    axes.annotate("10,000 coin flippers,\npublic questions", (0.65, 900), color="0.5")
-    axes.set(xlabel="share of wrong answers", ylabel="models", xlim=(-0.15, 1), ylim=(0, 1900))
+        axes.annotate(f"{name}{error:.0%} ", (error, height), color=color, ha=side)
+    axes.annotate("1000 coin flippers,\npublic questions", (0.65, 90), color="0.5")
+    axes.set(xlabel="share of wrong answers", ylabel="models", xlim=(-0.15, 1), ylim=(0, 190))
     axes.set_title("Chosen by luck, gone with luck")
 
 # %% [markdown]
@@ -632,7 +632,7 @@ with picture("polynomial_features", "ridge_fit", "diagnose"):
 # Now the medicines against overfitting. The cheapest: stop training. The training loss goes on falling, but the
 # validation loss turns round. You can't know that it has turned until you have gone on for a while, so you wait: after
 # `patience` epochs without a new record you give up, go back to the best epoch, and take the parameters from there
-# (Prechelt, *Early Stopping, But When?*, 1998).
+# (Prechelt, *Early Stopping – But When?*, 1998).
 
 
 # %% problem="early_stopping"
@@ -712,7 +712,7 @@ with picture("early_stopping"):
     axes.plot(best + 1, validation_losses[best], "o", color=RED, markersize=9, label=f"kept: epoch {best}")
     axes.axvline(last + 1, color=GREY, linestyle="--", label=f"stopped: epoch {last}")
     axes.set(xlabel="epochs run", ylabel="loss (m²)", xscale="log", yscale="log", title="The dotted part is never run")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left")
 
 # %% [markdown]
 # ## 9. Small weights

@@ -21,25 +21,30 @@ SPLITTING = (
     "torch.utils.data.random_split",
     "torch.utils.data.dataset.random_split",
 )
+# Of scikit-learn's estimators the methods are watched: they look at their own constructor, so it is left alone.
 SCORING = (
     *(
         f"sklearn.model_selection.{module}{name}"
         for module in ("", "_validation.")
         for name in "cross_val_score cross_validate cross_val_predict".split()
     ),
-    "sklearn.model_selection.GridSearchCV",
-    "sklearn.model_selection.RandomizedSearchCV",
+    "sklearn.model_selection.GridSearchCV.fit",
+    "sklearn.model_selection.RandomizedSearchCV.fit",
 )
 LINEAR_MODELS = (
     *(
-        f"sklearn.linear_model.{name}"
+        f"sklearn.linear_model.{name}.fit"
         for name in (
-            "Ridge RidgeCV ridge_regression RidgeClassifier LinearRegression ElasticNet ElasticNetCV Lasso LassoCV "
-            "BayesianRidge ARDRegression SGDRegressor HuberRegressor TweedieRegressor LassoLars _ridge.ridge_regression"
+            "Ridge RidgeCV RidgeClassifier LinearRegression ElasticNet ElasticNetCV Lasso LassoCV BayesianRidge "
+            "ARDRegression SGDRegressor HuberRegressor TweedieRegressor LassoLars"
         ).split()
     ),
-    "sklearn.kernel_ridge.KernelRidge",
+    "sklearn.linear_model.ridge_regression",
+    "sklearn.linear_model._ridge.ridge_regression",
+    "sklearn.linear_model._ridge._ridge_regression",
+    "sklearn.kernel_ridge.KernelRidge.fit",
 )
+POLYNOMIALS = ("sklearn.preprocessing.PolynomialFeatures.fit", "sklearn.preprocessing.PolynomialFeatures.transform")
 DROPOUT = (
     *(f"torch.nn.{name}" for name in "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDropout".split()),
     *(
@@ -56,7 +61,7 @@ DROPOUT = (
 )
 
 PROBLEMS = (
-    Problem("polynomial_features", forbidden="sklearn.preprocessing.PolynomialFeatures"),
+    Problem("polynomial_features", forbidden=POLYNOMIALS),
     Problem("ridge_fit", forbidden=LINEAR_MODELS),
     Problem("train_validation_split", forbidden=SPLITTING),
     Problem("n_fold_splits", forbidden=SPLITTING),
@@ -463,7 +468,7 @@ def index_kinds(splits):
 )
 def folds_are_arrays_of_indices(student, rng):
     """Each part is an array of whole numbers, of one dimension, even if it holds a single index."""
-    return student.n_fold_splits(5, 4, rng)
+    return list(student.n_fold_splits(5, 4, rng))
 
 
 # ---------------------------------------------------------------- cross_validation_score
@@ -792,7 +797,20 @@ def step_keeps_shape_and_dtype(student, rng):
 # ---------------------------------------------------------------- dropout
 
 
-@check("dropout", points=1, compare=exact(), hint="After training, the whole team is there, and nobody needs to shout.")
+def kept_or_dropped(outputs):
+    return {
+        case: bool((output == 0).any()) if case.startswith("training: are") else output
+        for case, output in outputs.items()
+    }
+
+
+@check(
+    "dropout",
+    points=1,
+    after=kept_or_dropped,
+    compare=exact(),
+    hint="After training, the whole team is there, and nobody needs to shout.",
+)
 def nothing_is_dropped_in_eval(student, rng):
     """Outside of training, the values are as they were, and so they are with p = 0."""
     x = rng.normal(size=(4, 3))
@@ -800,6 +818,7 @@ def nothing_is_dropped_in_eval(student, rng):
         "eval, p = 0.5": student.dropout(x, p=0.5, training=False, rng=rng),
         "eval, p = 0.9": student.dropout(x[0], p=0.9, training=False, rng=rng),
         "training, p = 0": student.dropout(x, p=0.0, training=True, rng=rng),
+        "training: are there zeros?": student.dropout(np.ones(100), p=0.5, training=True, rng=rng),
     }
 
 
@@ -937,6 +956,7 @@ def shifts_or_not(outputs):
         facts[case] = {
             "shape": list(images.shape),
             "no pixel is there twice": all(map(no_pixel_twice, images)),
+            "some images have moved": number == 1 or bool((images != paper(height, width)).any()),
             "each image is the original, shifted": [
                 images.shape[1:] == shifts.shape[1:] and bool((image == shifts).all(axis=(1, 2)).any())
                 for image in images[:number]
@@ -1005,13 +1025,27 @@ def every_image_has_its_own_shift(student, rng):
     return {"50 images, max_shift 3": shifted_dots(student, 50, 3, rng)}
 
 
+def unmoved_and_moved(outputs):
+    """The images with max_shift 0 as they are; of the others their dtype, and whether anything has moved."""
+    return {
+        case: [unmoved, str(moved.dtype), bool((moved != unmoved).any())] for case, (unmoved, moved) in outputs.items()
+    }
+
+
 @check(
-    "random_shift", points=1, compare=exact(), hint="An image is often made of small integers: what are yours made of?"
+    "random_shift",
+    points=1,
+    after=unmoved_and_moved,
+    compare=exact(),
+    hint="An image is often made of small integers: what are yours made of?",
 )
 def images_keep_their_dtype(student, rng):
-    """With max_shift 0 the images stay as they are, and they keep their dtype."""
-    images = rng.integers(0, 256, size=(3, 4, 5))
-    return {dtype: student.random_shift(images.astype(dtype), 0, rng) for dtype in ("uint8", "float32", "float64")}
+    """Images keep their dtype, and with max_shift 0 they stay as they are."""
+    images = rng.integers(1, 256, size=(20, 4, 5))
+    return {
+        dtype: [student.random_shift(images.astype(dtype), max_shift, rng) for max_shift in (0, 2)]
+        for dtype in ("uint8", "float32", "float64")
+    }
 
 
 @check(
