@@ -96,7 +96,7 @@ def picture(*needs: str) -> Iterator[None]:
 # A small harbour wants to know how deep its water is at any time of the day. The harbour master has read the gauge
 # thirty times this summer. Waves make each reading uncertain by a quarter of a metre. Time runs from $x = -1$ (six
 # in the morning) over noon to $x = 1$ (six in the evening). Below is what nobody in the harbour has ever seen: the
-# true curve. And then there is autumn, when storms push the water in, higher and later.
+# true curve. And then there is autumn, when storms push the water in, higher and earlier.
 
 
 # %%

@@ -405,7 +405,7 @@ def fold_sizes(splits):
     return sorted(len(validation) for _, validation in splits)
 
 
-@check("n_fold_splits", points=2, after=each(fold_sizes), hint="Share the left-over examples out, one to a fold.")
+@check("n_fold_splits", points=1, after=each(fold_sizes), hint="Share the left-over examples out, one to a fold.")
 def folds_are_as_even_as_can_be(student, rng):
     """There are n_folds folds, and their sizes differ by at most 1."""
     return all_folds(student, rng)
@@ -439,7 +439,7 @@ def all_the_others_are_trained_on(student, rng):
 
 @check(
     "n_fold_splits",
-    points=1,
+    points=2,
     after=all_pairs_alike,
     hint="Data often come in some order. Should a fold be a neighbourhood?",
 )
@@ -456,7 +456,7 @@ def any_two_can_share_a_fold(student, rng):
 )
 def an_equal_seed_gives_the_same_folds(student, rng):
     """An equally seeded rng gives the same folds again, and another seed others."""
-    return [list(student.n_fold_splits(40, 4, one)) for one in three_seeds(rng)]
+    return [list(student.n_fold_splits(40, 8, one)) for one in three_seeds(rng)]
 
 
 def index_kinds(splits):
