@@ -47,7 +47,7 @@
 #          ├── yes:  done
 #          └── no:   is the loss on held-out data of the training kind small, too?
 #                    ├── no:   overfitting   it knows its examples by heart: more data, or a tamer model
-#                    └── yes:  mismatch      the test data are of another kind: no medicine of this notebook helps
+#                    └── yes:  mismatch      the test data are of another kind: find out in what they differ
 # ```
 #
 # | symbol | in code | what it is |
@@ -667,8 +667,9 @@ assert tuple(early_stopping([3.0, 2.0, 2.5], patience=9)) == (1, 2), "The epochs
 
 # %% [markdown]
 # To see it work, the harbour needs a model that gradient descent can overfit with. Instead of powers it gets forty
-# waves, $\cos(k \pi (x + 1) / 2) / \sqrt{k}$ for $k = 1, \dots, 40$. `train_waves` trains it and notes the losses after each epoch. What an update does is up to the
-# function `step` that you hand it. Here that is plain gradient descent; in the next problem it will be yours.
+# waves, $\cos(k \pi (x + 1) / 2) / \sqrt{k}$ for $k = 1, \dots, 40$. `train_waves` trains it and notes the losses after
+# each epoch. What an update does is up to the function `step` that you hand it. Here that is plain gradient descent; in
+# the next problem it will be yours.
 
 
 # %%
@@ -887,7 +888,8 @@ assert not shifted[:, 2].any() and not shifted[:, :, 2].any(), "What leaves on o
 
 # %% [markdown]
 # Does it help? A nearest-neighbour classifier knows its 300 training digits by heart and nothing else: it overfits by
-# design. It is tested on digits as they are and on digits that a careless scanner has shifted by up to one pixel.
+# design. It is tested on digits as they are and on digits that a careless scanner has shifted by up to one pixel. The
+# latter are a *mismatch*, and one that we understand: so we can make training data of that kind.
 
 # %% picture="random_shift"
 with picture("random_shift"):
