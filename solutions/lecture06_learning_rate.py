@@ -139,6 +139,7 @@ def draw_gorge(axes: plt.Axes, title: str) -> None:
 
 # %% picture="one_gear"
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(13, 3.6), layout="constrained")
+right.set(xlabel="updates", title="Stuck, with a gradient far from 0", ylim=(0, 85))
 for axes, eta, color, title in [
     (left, 0.02, ORANGE, "learning rate 0.02: from wall to wall"),
     (middle, 0.001, BLUE, "learning rate 0.001: asleep on the floor"),
@@ -149,8 +150,7 @@ for axes, eta, color, title in [
     slopes = [np.linalg.norm(gorge_gradient(theta)) for theta in path]
     right.plot([gorge_loss(theta) for theta in path], color=color, label=rf"loss, $\eta$ = {eta:.3g}")
     right.plot(slopes, color=color, linestyle=":", label="length of its gradient")
-right.set(xlabel="updates", title="Stuck, with a gradient far from 0", ylim=(0, 85))
-right.legend(frameon=False, fontsize=9, loc="upper right")
+    right.legend(frameon=False, fontsize=9, loc="upper right")
 
 # %% [markdown]
 # One gear, and none that fits: what is good along the gorge is far too much across, and what is right across is next
@@ -348,7 +348,9 @@ with picture("adagrad_step", "rmsprop_step"):
 
 # %% problem="step_decay"
 def step_decay(t: int, learning_rate: float, every: int, gamma: float) -> float:
-    r"""The learning rate of update t, cut every so many updates: $\eta^t = \gamma^{\lfloor t / \text{every} \rfloor} \eta^0$.
+    r"""The learning rate of update t, cut every so many updates.
+
+    $$\eta^t = \gamma^{\lfloor t / \text{every} \rfloor} \eta^0$$
 
     t: the number of the update, 0 for the first. learning_rate: η^0.
     every: how many updates are made between two cuts, at least 1: updates 0, ..., every - 1 use η^0, the next `every`
@@ -446,13 +448,13 @@ with picture("step_decay", "exponential_decay", "cosine_decay", "adagrad_step"):
 # ## 5. Black technology: warm-up
 #
 # Before they decay, many schedules *rise*: the first updates are made with a tiny learning rate. The lecture calls it a
-# black technology: the residual network, the Transformer and BERT all come with it, and for years nobody said why. One
-# explanation (Liu et al. 2020): $\sigma$ is a *statistic*. After three gradients it is a guess, and whoever divides by a
-# guess that happens to be far too small takes a far too long step. So first look around, and learn how steep it is;
-# then ride.
+# black technology: the residual network, the Transformer and BERT all come with it, and it was in use long before
+# anybody could say why. One explanation (Liu et al. 2020): $\sigma$ is a *statistic*. After three gradients it is a
+# guess, and whoever divides by a guess that happens to be far too small takes a far too long step. So first look
+# around, and learn how steep it is; then ride.
 #
-# Here are the gears $1 / \sigma^t$ of two thousand parameters that all see gradients of the *same* kind, with mean 0 and
-# variance 1. All should be near 1. How many updates does it take, until nearly all of them are?
+# Here are the gears $1 / \sigma^t$ of two thousand parameters that all see gradients of the *same* kind, with mean 0
+# and variance 1. All should be near 1. How many updates does it take, until nearly all of them are?
 
 # %% picture="the_first_gears"
 with picture("root_mean_square"):
@@ -503,8 +505,8 @@ assert math.isclose(warmup_inverse_sqrt(3, 0.8, warmup=4), 0.8), "The fourth upd
 assert math.isclose(warmup_inverse_sqrt(15, 0.8, warmup=4), 0.4), "Four times as late, half of the peak."
 
 # %% [markdown]
-# **Warm-up, then the cosine**: the same rise, then your `cosine_decay`, started anew at the peak, down to a floor in the
-# very last update. How many updates are left for the way down?
+# **Warm-up, then the cosine**: the same rise, then your `cosine_decay`, started anew at the peak, down to a floor in
+# the very last update. How many updates are left for the way down?
 
 
 # %% problem="warmup_cosine"
@@ -569,7 +571,9 @@ with picture("warmup_inverse_sqrt", "warmup_cosine"):
 def combined_update(
     theta: np.ndarray, m: np.ndarray, sigma: np.ndarray, schedule: Callable[[int], float], t: int
 ) -> np.ndarray:
-    r"""Update number t, with direction, magnitude and schedule: $\theta_i^{t+1} = \theta_i^t - \frac{\eta^t}{\sigma_i^t} m_i^t$.
+    r"""Update number t, with direction, magnitude and schedule.
+
+    $$\theta_i^{t+1} = \theta_i^t - \frac{\eta^t}{\sigma_i^t} m_i^t$$
 
     theta: θ^t. m: m^t, the direction, a weighted sum of gradients (uphill, without η). sigma: σ^t, the magnitude, above
         0 everywhere. All three have one shape (any) and one floating dtype. They are not changed.
@@ -595,8 +599,8 @@ np.testing.assert_allclose(theta, [4.9], err_msg="Update number 1 has the learni
 #
 # $$m^t = \beta_1 m^{t-1} + (1 - \beta_1) g^t \qquad v^t = \beta_2 v^{t-1} + (1 - \beta_2) (g^t)^2$$
 #
-# Both start from 0, and that is a catch. After the first gradient $m^0 = 0.1\,g^0$ and $v^0 = 0.001\,(g^0)^2$: a mean of
-# one gradient and many zeros that never were. The weights of the gradients that *were* seen don't sum to 1 but to
+# Both start from 0, and that is a catch. After the first gradient $m^0 = 0.1\,g^0$ and $v^0 = 0.001\,(g^0)^2$: a mean
+# of one gradient and many zeros that never were. The weights of the gradients that *were* seen don't sum to 1 but to
 # $1 - \beta^{t+1}$. (Lecture 5 had you sum such a series.) Divide by that, and the means are honest from the first
 # update on: **bias correction**.
 #
@@ -708,8 +712,8 @@ with picture("adagrad_step", "rmsprop_step", "adam_step", "exponential_decay"):
 # ## 8. AdamW: decay that nobody divides
 #
 # Lecture 3 pulled all weights a little towards 0. With gradient descent it makes no difference whether you add
-# $\frac{\lambda}{2} \lVert \theta \rVert^2$ to the loss or shrink the weights by hand. With Adam it does. In the loss, the
-# pull $\lambda \theta$ becomes part of the gradient, and the gradient is divided by $\sigma$: the weights with the
+# $\frac{\lambda}{2} \lVert \theta \rVert^2$ to the loss or shrink the weights by hand. With Adam it does. In the loss,
+# the pull $\lambda \theta$ becomes part of the gradient, and the gradient is divided by $\sigma$: the weights with the
 # *largest* gradients are then regularized the *least*. **AdamW** (Loshchilov and Hutter 2019) takes the pull out of the
 # gradient. ($\lambda$ is the weight decay here; the momentum of Lecture 5 goes by the name of $\beta_1$ now.)
 
@@ -847,8 +851,8 @@ np.testing.assert_allclose(idle.item(), 0.5, rtol=1e-5, err_msg="For this parame
 # ## 10. Your own scheduler
 #
 # Someone has to turn the watch: before each update, the `lr` of every parameter group has to be set. Where things go
-# wrong is the *order*. Which learning rate does the very first update have? Is the rate set for the update that was just
-# made, or for the next? And what if a group has a learning rate of its own? The docstring answers all three.
+# wrong is the *order*. Which learning rate does the very first update have? Is the rate set for the update that was
+# just made, or for the next? And what if a group has a learning rate of its own? The docstring answers all three.
 
 
 # %% problem="Scheduler"
@@ -1053,26 +1057,28 @@ with picture("adagrad_step", "rmsprop_step", "adam_step", "exponential_decay", "
 
 # %% [markdown] answer="three_parts" points=5
 # **Model answer.** $m$ chooses the direction: a fading mean of gradients in which noise and the bouncing between two
-# walls cancel, and a steady slope adds up. $\sigma_i$ knows how large the gradients of *this* parameter usually are, and
-# divides that out, so that steep and flat parameters move at a like pace. Neither of them knows how far the training has
-# come: that is what $\eta^t$ is for. It sets the common length of all the steps. *In the beginning*, $\sigma$ rests on a
-# few gradients; it is a statistic with a large variance, and where it comes out far too small, the step is far too long
-# and may throw the network into a bad region: hence warm-up. *At the end*, dividing by $\sigma$ keeps the steps long
-# even though the gradients are small or mostly noise, so the parameters keep trembling around the minimum (or burst out
-# of it): hence decay. Gears for single parameters are of little use where the gorge does not run along an axis, because
-# then every parameter feels the same mixture of steep and flat; or where all directions are about equally steep.
+# walls cancel, and a steady slope adds up. $\sigma_i$ knows how large the gradients of *this* parameter usually are,
+# and divides that out, so that steep and flat parameters move at a like pace. Neither of them knows how far the
+# training has come: that is what $\eta^t$ is for. It sets the common length of all the steps. *In the beginning*,
+# $\sigma$ rests on a few gradients; it is a statistic with a large variance, and where it comes out far too small, the
+# step is far too long and may throw the network into a bad region: hence warm-up. *At the end*, dividing by $\sigma$
+# keeps the steps long even though the gradients are small or mostly noise, so the parameters keep trembling around the
+# minimum (or burst out of it): hence decay. Gears for single parameters are of little use where the gorge does not run
+# along an axis, because then every parameter feels the same mixture of steep and flat; or where all directions are
+# about equally steep.
 #
-# **Rubric.** 1 point: $m$ is about direction, with cancelling and adding up. 1 point: $\sigma_i$ scales each parameter by
-# the size of its own gradients, and $\eta^t$ is common to all and depends on time only. 1 point: the beginning, with the
-# uncertain $\sigma$ of few gradients. 1 point: the end, with steps that do not get short by themselves. 1 point: a sound
-# situation (turned gorge, equal curvatures, or another one with its reason). Take off nothing for length or style.
+# **Rubric.** 1 point: $m$ is about direction, with cancelling and adding up. 1 point: $\sigma_i$ scales each parameter
+# by the size of its own gradients, and $\eta^t$ is common to all and depends on time only. 1 point: the beginning, with
+# the uncertain $\sigma$ of few gradients. 1 point: the end, with steps that do not get short by themselves. 1 point: a
+# sound situation (turned gorge, equal curvatures, or another one with its reason). Take off nothing for length or
+# style.
 
 # %% [markdown]
 # ## Bonus: warm-up without a watch
 #
-# If warm-up makes up for the variance of $\sigma$ in the beginning, why guess how many updates it should last? **RAdam**
-# (Liu et al. 2020, *On the Variance of the Adaptive Learning Rate and Beyond*) computes the variance and *rectifies* the
-# step by what is too much. With $s = t + 1$ updates,
+# If warm-up makes up for the variance of $\sigma$ in the beginning, why guess how many updates it should last?
+# **RAdam** (Liu et al. 2020, *On the Variance of the Adaptive Learning Rate and Beyond*) computes the variance and
+# *rectifies* the step by what is too much. With $s = t + 1$ updates,
 #
 # $$\rho_\infty = \frac{2}{1 - \beta_2} - 1 \qquad \rho_s = \rho_\infty - \frac{2 s \beta_2^s}{1 - \beta_2^s}$$
 #
@@ -1155,9 +1161,9 @@ with picture("radam_step", "warmup_inverse_sqrt"):
 # %% [markdown]
 # ## What you have built
 #
-# A learning rate for each parameter, five schedules, Adam in NumPy and in PyTorch, and a scheduler that turns the watch.
-# You have also seen where gears don't help: in a gorge that does not run along an axis. Lecture 7 takes the other way
-# out. Instead of learning to ride such a landscape, it changes the landscape.
+# A learning rate for each parameter, five schedules, Adam in NumPy and in PyTorch, and a scheduler that turns the
+# watch. You have also seen where gears don't help: in a gorge that does not run along an axis. Lecture 7 takes the
+# other way out. Instead of learning to ride such a landscape, it changes the landscape.
 #
 # ## Sources
 #
