@@ -919,7 +919,7 @@ def train_digits(optimizer_class, schedule: Callable[[int], float], updates: int
     digits = load_digits()
     x, y = torch.tensor(digits.data / 16, dtype=torch.float32), torch.tensor(digits.target)
     torch.manual_seed(1)
-    hidden = [layer for _ in range(6) for layer in (torch.nn.Linear(64, 64), torch.nn.ReLU())]
+    hidden = [layer for _ in range(5) for layer in (torch.nn.Linear(64, 64), torch.nn.ReLU())]
     model = torch.nn.Sequential(*hidden, torch.nn.Linear(64, 10))
     optimizer = optimizer_class(model.parameters(), lr=0.02)
     scheduler = Scheduler(optimizer, schedule)
@@ -939,17 +939,17 @@ def train_digits(optimizer_class, schedule: Callable[[int], float], updates: int
 with picture("Adam", "Scheduler", "cosine_decay", "warmup_cosine"):
     runs = {
         "constant": lambda t: 1.0,
-        "cosine": lambda t: cosine_decay(t, 1.0, total=400),
-        "warm-up and cosine": lambda t: warmup_cosine(t, 1.0, warmup=60, total=400),
+        "cosine": lambda t: cosine_decay(t, 1.0, total=250),
+        "warm-up and cosine": lambda t: warmup_cosine(t, 1.0, warmup=50, total=250),
     }
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.8), layout="constrained", width_ratios=[2, 3])
     for (name, schedule), color in zip(runs.items(), [GREY, ORANGE, PURPLE], strict=True):
-        losses = np.array(train_digits(Adam, schedule, updates=400))
+        losses = np.array(train_digits(Adam, schedule, updates=250))
         smooth = np.convolve(losses, np.full(15, 1 / 15), mode="valid")
-        left.plot([0.02 * schedule(t) for t in range(400)], color=color, label=name)
+        left.plot([0.02 * schedule(t) for t in range(250)], color=color, label=name)
         right.plot(np.arange(len(smooth)) + 7, smooth, color=color, label=name)
     left.set(xlabel="update $t$", ylabel=r"learning rate $\eta^t$", title="The three schedules", ylim=(0, 0.022))
-    right.set(xlabel="updates", ylabel="training loss", yscale="log", title="Six hidden layers (mean of 15 batches)")
+    right.set(xlabel="updates", ylabel="training loss", yscale="log", title="Five hidden layers (mean of 15 batches)")
     right.legend(frameon=False)
 
 # %% [markdown]

@@ -143,7 +143,7 @@ def adagrad_path(student, rng):
 
 @check("adagrad_step", points=1, hint="What is left of a unit when g is divided by sigma? Is anything else down there?")
 def adagrad_size_cancels(student, rng):
-    """Gradients a million times smaller or larger make the same steps."""
+    """Gradients that are many times smaller or larger make the same steps."""
     gradients = rng.normal(size=(3, 2))
     return {
         f"{scale:g} times the gradients": walked(student.adagrad_step, np.zeros(2), np.zeros(2), scale * gradients, 0.2)
