@@ -436,7 +436,7 @@ with picture("softmax", "cross_entropy", "cross_entropy_gradient"):
 # $$\frac{\partial y'_j}{\partial y_k} = y'_j\, (\delta_{jk} - y'_k)$$
 #
 # ($\delta_{jk}$ is 1 if $j = k$, else 0.) Compute the gradient for the logits, and see what the factor $y'_j$ does when
-# the app is sure: a probability near 0 or 1 hardly moves, *even if it is wrong*.
+# the app is sure: a probability near 0 or 1 hardly moves, *even if it is wrong*. (Again without autograd.)
 
 
 # %% problem="mse_gradient_through_softmax"
@@ -713,13 +713,13 @@ def broken_camera(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, 
 # %% picture="camera"
 _images, _classes, _, _ = broken_camera(seed=1)
 _figure, _axes = plt.subplots(2, 10, figsize=(11, 2.6), layout="constrained")
+_figure.suptitle("Two images of each class: you can't read them, but they are alike", fontsize=11)
 for _class in range(10):
     for _axis, _image in zip(_axes[:, _class], _images[_classes == _class], strict=False):
         _axis.imshow(_image.reshape(8, 8).numpy(), cmap="gray_r", vmin=0, vmax=16)
         _axis.set(xticks=[], yticks=[])
         _axis.spines[:].set_visible(True)
     _axes[0, _class].set_title(f"class {_class}", fontsize=10)
-_figure.suptitle("Two images of each class: you can't read them, but they are alike", fontsize=11)
 
 # %% [markdown]
 # A linear layer $y = Wx + b$ is enough. Three hints from earlier lectures: features of a huge or tiny scale make the
