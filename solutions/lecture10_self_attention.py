@@ -321,8 +321,9 @@ with picture("padding_mask", "causal_mask", "window_mask"):
 # largest score first, or let `torch.softmax` do it.
 #
 # *Weigh.* What if somebody may look at *nobody*? There is nothing to take home: **weights 0 and output 0**. A softmax
-# over nothing but $-\infty$ gives NaN instead. Careful: to turn the NaN into 0 afterwards repairs the output, and
-# leaves NaN in the gradient, which then spreads through the whole network.
+# over nothing but $-\infty$ gives NaN instead. Careful: to turn the NaN into 0 afterwards repairs the output, but it may
+# leave NaN in the gradient (it does if the $-\infty$ was *added* to the scores), which then spreads through the whole
+# network. Best never to make it.
 
 
 # %% problem="scaled_dot_product_attention"

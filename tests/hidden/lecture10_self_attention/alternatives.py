@@ -118,14 +118,25 @@ def attention_in_logarithms(q, k, v, mask=None):
 
 
 @alternative("scaled_dot_product_attention")
-class attention_as_a_callable_class:
-    def __new__(cls, q, k, v, mask=None):
-        if mask is None:
-            mask = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool)
-        scores = torch.matmul(q.double(), k.double().mT).div(math.sqrt(q.shape[-1]))
-        scores = scores.masked_fill(mask == 0, -1e20)
-        weights = nn.Softmax(dim=-1)(scores).to(q.dtype) * mask.to(q.dtype)
-        return weights @ v, weights
+def attention_in_double_precision_inside(q, k, v, mask=None):
+    if mask is None:
+        mask = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool)
+    scores = torch.matmul(q.double(), k.double().mT).div(math.sqrt(q.shape[-1]))
+    scores = scores.masked_fill(mask == 0, -1e20)
+    weights = nn.Softmax(dim=-1)(scores).to(q.dtype) * mask.to(q.dtype)
+    return weights @ v, weights
+
+
+@alternative("scaled_dot_product_attention")
+def nan_replaced_at_once(q, k, v, mask=None):
+    """masked_fill lets no gradient through where it fills, so this NaN does not come back."""
+    scores = (q @ k.mT) / math.sqrt(q.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = torch.softmax(scores, dim=-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)
+    return weights @ v, weights
 
 
 @alternative("self_attention")

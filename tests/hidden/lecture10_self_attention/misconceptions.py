@@ -16,7 +16,6 @@ from solutions.lecture10_self_attention import (
     learned_receptive_field,
     multi_head_attention,
     padding_mask,
-    permutation_error,
     rnn_forward,
     scaled_dot_product_attention,
     self_attention,
@@ -66,7 +65,8 @@ def scaled_too_early(x, y, w_q, w_k):
 
 @misconception(
     "dot_product_scores",
-    "You multiply the rows by W instead of its transpose. q = W^q x for a column means X times W^q transposed for rows.",
+    "You multiply the rows by W instead of its transpose. q = W^q x for a column means X times W^q transposed for "
+    "rows.",
     lecture=RELEVANCE,
 )
 def matrices_not_transposed(x, y, w_q, w_k):
@@ -202,7 +202,8 @@ def w_forgotten(x, y, w_q, w_k, w):
 
 @misconception(
     "additive_scores",
-    "Your scores have left autograd's graph (detach, .data, numpy or torch.tensor of a result): nothing can be learned.",
+    "Your scores have left autograd's graph (detach, .data, numpy or torch.tensor of a result): nothing can be "
+    "learned.",
     lecture=RELEVANCE,
 )
 def additive_scores_leave_the_graph(x, y, w_q, w_k, w):
@@ -299,8 +300,8 @@ def lengths_are_flattened(lengths, size):
 
 @misconception(
     "causal_mask",
-    "Your mask is inverted: True means may attend, and you mark the future with it. Everybody would see only what it has "
-    "to predict.",
+    "Your mask is inverted: True means may attend, and you mark the future with it. Everybody would see only what "
+    "it has to predict.",
     lecture=MASKS,
 )
 def the_future_is_true(n):
@@ -445,8 +446,8 @@ def _plain(q, k):
 
 @misconception(
     "scaled_dot_product_attention",
-    "You don't divide by the root of d_k. With wide vectors, the softmax then listens to a single voice and hardly has a "
-    "gradient.",
+    "You don't divide by the root of d_k. With wide vectors, the softmax then listens to a single voice and "
+    "hardly has a gradient.",
     lecture=ATTENTION,
 )
 def no_scaling(q, k, v, mask=None):
@@ -490,8 +491,8 @@ def softmax_over_the_queries(q, k, v, mask=None):
 
 @misconception(
     "scaled_dot_product_attention",
-    "Your softmax always runs over the second axis. With a batch of sentences, that is the axis of the queries: take the "
-    "last one.",
+    "Your softmax always runs over the second axis. With a batch of sentences, that is the axis of the queries: "
+    "take the last one.",
     lecture=MATRICES,
 )
 def softmax_over_axis_1(q, k, v, mask=None):
@@ -544,14 +545,16 @@ def nan_where_nobody_is_seen(q, k, v, mask=None):
 
 @misconception(
     "scaled_dot_product_attention",
-    "You repair the NaN of a fully hidden row after the softmax. The output looks right, but on the way back 0 times NaN "
-    "is still NaN: the gradient is ruined. Never make the NaN.",
+    "You add minus infinity to hidden scores and repair the NaN of a fully hidden row after the softmax. The "
+    "output looks right, but on the way back the NaN is still there: the gradients of queries and keys are "
+    "ruined. Never make the NaN.",
     lecture=MASKS,
 )
 def nan_in_the_gradient(q, k, v, mask=None):
-    weights = torch.softmax(_hidden(_plain(q, k), mask, -math.inf), dim=-1)
+    scores = _plain(q, k)
     if mask is not None:
-        weights = torch.nan_to_num(weights, nan=0.0)
+        scores = scores + torch.zeros(mask.shape, dtype=q.dtype).masked_fill(~mask, -math.inf)
+    weights = torch.nan_to_num(torch.softmax(scores, dim=-1), nan=0.0)
     return weights @ v, weights
 
 
@@ -578,8 +581,8 @@ def hidden_scores_are_zero(q, k, v, mask=None):
 
 @misconception(
     "scaled_dot_product_attention",
-    "You hide with a score of -100. That is low only as long as the others are not lower still: scores below it make the "
-    "hidden ones the winners.",
+    "You hide with a score of -100. That is low only as long as the others are not lower still: scores below it "
+    "make the hidden ones the winners.",
     lecture=MASKS,
 )
 def hidden_scores_are_minus_100(q, k, v, mask=None):
@@ -718,7 +721,8 @@ def mask_transposed(x, w_q, w_k, w_v, mask=None):
 
 @misconception(
     "self_attention",
-    "You multiply the rows by W instead of its transpose. q = W^q a for a column means X times W^q transposed for rows.",
+    "You multiply the rows by W instead of its transpose. q = W^q a for a column means X times W^q transposed for "
+    "rows.",
     lecture=MATRICES,
 )
 def self_attention_not_transposed(x, w_q, w_k, w_v, mask=None):
@@ -770,8 +774,8 @@ def mean_of_the_gaps(layer, x, permutation):
 
 @misconception(
     "permutation_error",
-    "You shuffle the outputs back by the inverse permutation, on the side that has not been shuffled. Swapping two is its own "
-    "inverse; other permutations are not.",
+    "You shuffle the outputs back by the inverse permutation, on the side that has not been shuffled. Swapping "
+    "two is its own inverse; other permutations are not.",
     lecture=POSITIONS,
 )
 def inverse_on_the_wrong_side(layer, x, permutation):
@@ -849,8 +853,8 @@ def reshape_for_transpose(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
 
 @misconception(
     "multi_head_attention",
-    "You merge the heads with a reshape alone. Positions and heads have to change places again first, or the output of one "
-    "position is made of pieces of several.",
+    "You merge the heads with a reshape alone. Positions and heads have to change places again first, or the "
+    "output of one position is made of pieces of several.",
     lecture=HEADS,
 )
 def merges_without_transposing(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
@@ -941,8 +945,8 @@ def weights_are_averaged(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
 
 @misconception(
     "multi_head_attention",
-    "You swap axes 0 and 1, or 1 and 2, counted from the front. That fits one batch axis or none, but not any number of "
-    "them.",
+    "You swap axes 0 and 1, or 1 and 2, counted from the front. That fits one batch axis or none, but not any "
+    "number of them.",
     lecture=HEADS,
 )
 def axes_from_the_front(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
@@ -1010,8 +1014,8 @@ class PackedValueFirst(_Parts):
 
 @misconception(
     "MultiHeadAttention",
-    "You cut the packed matrix head by head, with query, key and value of one head next to each other. First come all rows of "
-    "W^q, then all of W^k, then all of W^v.",
+    "You cut the packed matrix head by head, with query, key and value of one head next to each other. First come "
+    "all rows of W^q, then all of W^k, then all of W^v.",
     lecture=HEADS,
 )
 class PackedHeadByHead(_Parts):
@@ -1047,8 +1051,8 @@ class NoBiasAtTheEnd(_Parts):
 
 @misconception(
     "MultiHeadAttention",
-    "You drop weights in evaluation too (`nn.functional.dropout` does, unless it is told `self.training`): the same input "
-    "gives another output each time.",
+    "You drop weights in evaluation too (`nn.functional.dropout` does, unless it is told `self.training`): the "
+    "same input gives another output each time.",
     lecture=HEADS,
 )
 class DropsInEvaluation(_Parts):
@@ -1199,8 +1203,8 @@ class ValuesAreKeys(_Parts):
 
 @misconception(
     "MultiHeadAttention",
-    "Your module has parameters of its own names or shapes: a checkpoint of torch.nn.MultiheadAttention does not load. It packs "
-    "W^q, W^k and W^v into one `in_proj_weight`, and calls the last layer `out_proj`.",
+    "Your module has parameters of its own names or shapes: a checkpoint of torch.nn.MultiheadAttention does not "
+    "load. It packs W^q, W^k and W^v into one `in_proj_weight`, and calls the last layer `out_proj`.",
     lecture=HEADS,
 )
 class OwnNames(nn.Module):
@@ -1258,7 +1262,8 @@ class BiasForEver(_Parts):
 
 @misconception(
     "MultiHeadAttention",
-    "A width that can't be shared out evenly among the heads is not refused: it fails much later, or leaves entries out.",
+    "A width that can't be shared out evenly among the heads is not refused: it fails much later, or leaves "
+    "entries out.",
     lecture=HEADS,
 )
 class AnyNumberOfHeads(_Parts):
@@ -1314,7 +1319,8 @@ def edges_wrap_round(x, kernel):
 
 @misconception(
     "convolution_as_attention",
-    "At the edges your heads look at the first or last position instead of outside. Zero padding gives weights 0 there.",
+    "At the edges your heads look at the first or last position instead of outside. Zero padding gives weights 0 "
+    "there.",
     lecture=CNN,
 )
 def edges_are_repeated(x, kernel):
@@ -1326,8 +1332,8 @@ def edges_are_repeated(x, kernel):
 
 @misconception(
     "convolution_as_attention",
-    "At the edges a head that looks outside spreads its attention evenly over the sequence: a softmax with nobody to look "
-    "at. Such a row has weights 0.",
+    "At the edges a head that looks outside spreads its attention evenly over the sequence: a softmax with nobody "
+    "to look at. Such a row has weights 0.",
     lecture=CNN,
 )
 def edges_look_at_everybody(x, kernel):
@@ -1418,8 +1424,8 @@ def _collected(weights, inside=None):
 
 @misconception(
     "learned_receptive_field",
-    "You measure how far the *largest* weight is. A head that spreads its attention evenly has a wide field, wherever its "
-    "largest weight may be.",
+    "You measure how far the *largest* weight is. A head that spreads its attention evenly has a wide field, "
+    "wherever its largest weight may be.",
     lecture=CNN,
 )
 def distance_of_the_largest_weight(weights, mass=0.9):
@@ -1486,8 +1492,8 @@ def mass_is_no_share(weights, mass=0.9):
 
 @misconception(
     "learned_receptive_field",
-    "Rounding decides in your code: 7 times 0.1 is a little less than 0.7 for a computer. Leave the room of 1e-6 that the "
-    "formula gives.",
+    "Rounding decides in your code: 7 times 0.1 is a little less than 0.7 for a computer. Leave the room of 1e-6 "
+    "that the formula gives.",
     lecture=CNN,
 )
 def rounding_decides(weights, mass=0.9):
@@ -1822,8 +1828,8 @@ def _streamed(q, blocks, shrink_total=torch.exp, shrink_output=torch.exp, scale=
 
 @misconception(
     "streaming_attention",
-    "When a larger score turns up, what was collected before keeps its old scale: it counts far too much. Both sums have "
-    "to shrink by e^(old - new).",
+    "When a larger score turns up, what was collected before keeps its old scale: it counts far too much. Both "
+    "sums have to shrink by e^(old - new).",
     lecture=ATTENTION,
 )
 def rescaling_forgotten(q, blocks):
@@ -1875,8 +1881,8 @@ def no_largest_score(q, blocks):
 
 @misconception(
     "streaming_attention",
-    "Your largest score starts at 0. If all scores lie far below it, every weight vanishes and you divide 0 by 0: start "
-    "at minus infinity.",
+    "Your largest score starts at 0. If all scores lie far below it, every weight vanishes and you divide 0 by 0: "
+    "start at minus infinity.",
     lecture=ATTENTION,
 )
 def largest_starts_at_zero(q, blocks):
@@ -1885,8 +1891,8 @@ def largest_starts_at_zero(q, blocks):
 
 @misconception(
     "streaming_attention",
-    "You take the largest score of the last block, not of all so far. When it falls, what was collected before must grow, "
-    "and overflows.",
+    "You take the largest score of the last block, not of all so far. When it falls, what was collected before "
+    "must grow, and overflows.",
     lecture=ATTENTION,
 )
 def largest_of_the_last_block(q, blocks):
@@ -1941,8 +1947,8 @@ def collects_the_blocks(q, blocks):
 
 @misconception(
     "streaming_attention",
-    "You keep a copy of every block: the numbers are right, but the memory grows with the number of keys, which is what was "
-    "to be avoided.",
+    "You keep a copy of every block: the numbers are right, but the memory grows with the number of keys, which "
+    "is what was to be avoided.",
     lecture=ATTENTION,
 )
 def copies_the_blocks(q, blocks):
