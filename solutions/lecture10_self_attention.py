@@ -566,7 +566,7 @@ np.testing.assert_allclose(
 # by one word. Neither could do the other's work.
 
 # %% picture="two_heads"
-with picture("multi_head_attention", "padding_mask"):
+with picture("multi_head_attention"):
     _c, _s = math.cos(CLOCK), math.sin(CLOCK)
     _back = 80 * torch.tensor([[0.0, 0, 0, 0, _c, _s], [0, 0, 0, 0, -_s, _c]])  # turns (cos, sin) back by one word
     _place = torch.tensor([[0.0, 0, 0, 0, 1, 0], [0, 0, 0, 0, 0, 1]])
@@ -1010,8 +1010,8 @@ with picture("compare_layers"):
 # sum so far $l = \sum_j e^{s_j - m}$, and the weighted sum so far $o = \sum_j e^{s_j - m} v^j$. If a later block
 # holds a larger score, $m$ rises, and what was collected with the old $m$ has to shrink accordingly. By what factor?
 #
-# Rabe and Staats (2021) built attention on it, and FlashAttention (Dao et al. 2022) made it the way in which every
-# large language model computes today.
+# Rabe and Staats (2021) built attention on it, and FlashAttention (Dao et al. 2022) made it the way in which most
+# large language models compute today.
 #
 # The blocks come from an iterator, and fast memory is scarce: **when you ask for the next block, the last one is
 # overwritten.**
@@ -1027,7 +1027,7 @@ def streaming_attention(q: torch.Tensor, blocks: Iterable[tuple[torch.Tensor, to
     pair; B is at least 1 and may differ from block to block. The pairs can be read once, and as soon as the next one is
     asked for, the tensors of the last one are overwritten.
     Returns the output, (n, d_v), in the dtype of q; finite for scores of any size.
-    Memory: the tensors that you hold at any one time (q and the block in your hands not counted) may have
+    Memory: what you hold at any one time (q and the block in your hands not counted), in tensors or otherwise, may have
     8·(n + B)·(B + d_k + d_v) numbers in all, however many blocks there are. No gradient is needed.
     """
     ### BEGIN SOLUTION
