@@ -140,8 +140,8 @@ def dot_product_scores(x: torch.Tensor, y: torch.Tensor, w_q: torch.Tensor, w_k:
 
     $$\alpha_{i,j} = q^i \cdot k^j \qquad q^i = W^q x^i \qquad k^j = W^k y^j$$
 
-    x: (..., n, d) floats, the vectors that ask; y: (..., m, d_y), those that answer, with the same leading axes (or
-    none at all); w_q: (d_k, d); w_k: (d_k, d_y). All of one dtype.
+    x: (..., n, d) floats, the vectors that ask; y: (..., m, d_y), those that answer, with the same leading
+    axes; w_q: (d_k, d); w_k: (d_k, d_y). All of one dtype.
     Returns the scores, (..., n, m), in that dtype: row i asks, column j answers. Gradients flow to all four.
     """
     ### BEGIN SOLUTION
@@ -317,7 +317,7 @@ with picture("padding_mask", "causal_mask", "window_mask"):
 #
 # *Hide.* Before the softmax or after it? If you strike out weights afterwards, the rest no longer adds up to 1.
 #
-# *Softmax.* Over those who *answer*. And $e^{1000}$ is infinite in every floating-point format: subtract the row's
+# *Softmax.* Over those who *answer*. And $e^{1000}$ is infinite for every dtype of PyTorch: subtract the row's
 # largest score first, or let `torch.softmax` do it.
 #
 # *Weigh.* What if somebody may look at *nobody*? There is nothing to take home: **weights 0 and output 0**. A softmax

@@ -853,6 +853,18 @@ def reshape_for_transpose(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
 
 @misconception(
     "multi_head_attention",
+    "You reshape straight to (heads, positions, width), and straight back. The numbers lie in memory position by "
+    "position, so each head gets pieces of different positions: heads and positions have to be swapped, there and back.",
+    lecture=HEADS,
+)
+def reshapes_there_and_back(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
+    q, k, v = (rows.reshape(*x.shape[:-2], num_heads, x.shape[-2], -1) for rows in _projected(x, w_q, w_k, w_v))
+    heads, weights = scaled_dot_product_attention(q, k, v, _for_heads(mask))
+    return heads.reshape(*x.shape[:-1], -1) @ w_o.mT, weights
+
+
+@misconception(
+    "multi_head_attention",
     "You merge the heads with a reshape alone. Positions and heads have to change places again first, or the "
     "output of one position is made of pieces of several.",
     lecture=HEADS,
@@ -1026,6 +1038,22 @@ class PackedHeadByHead(_Parts):
             pieces = projected.unflatten(-1, (self.num_heads, 3, -1))[..., part, :]
             found.append(pieces.transpose(-3, -2))
         return found
+
+
+@misconception(
+    "MultiHeadAttention",
+    "You reshape straight to (heads, positions, width), and straight back: each head gets pieces of different "
+    "positions. Heads and positions have to be swapped, there and back.",
+    lecture=HEADS,
+)
+class ReshapesThereAndBack(_Parts):
+    def forward(self, query, key, value, mask=None):
+        q, k, v = (
+            rows.transpose(-3, -2).reshape(*rows.shape[:-3], self.num_heads, rows.shape[-2], -1)
+            for rows in self.projected(query, key, value)
+        )
+        weights = self.after_softmax(_shares(self.scores(q, k), _for_heads(mask)))
+        return self.out_proj((weights @ v).reshape(query.shape)), weights
 
 
 @misconception(
