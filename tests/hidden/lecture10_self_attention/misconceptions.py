@@ -854,7 +854,7 @@ def reshape_for_transpose(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
 @misconception(
     "multi_head_attention",
     "You reshape straight to (heads, positions, width), and straight back. The numbers lie in memory position by "
-    "position, so each head gets pieces of different positions: heads and positions have to be swapped, there and back.",
+    "position, so each head gets pieces of different positions: swap heads and positions, there and back.",
     lecture=HEADS,
 )
 def reshapes_there_and_back(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
