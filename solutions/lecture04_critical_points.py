@@ -36,7 +36,7 @@
 # - Hidden tests then call your functions with other inputs: 100 points, and up to 6 more for the bonus.
 # - One question is answered in words and read by a person: 5 points.
 # - In problems 3 and 4 you build what PyTorch has ready-made. There, its finished `hessian`, `jacobian`, `jacrev`,
-#   `jacfwd`, `hvp` and `vhp` score nothing.
+#   `jacfwd`, `hvp`, `vhp` and `linearize` score nothing.
 #
 # Keep the names of functions and arguments: that is how the tests find your work.
 
@@ -131,18 +131,16 @@ def grid(size: float, points: int = 120) -> torch.Tensor:
 
 # %% picture="two_landscapes"
 figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 4.4), layout="constrained")
-for axes, loss, size, title in [
-    (left, two_layers, 2.0, r"two layers: $L = (1 - w_1 w_2)^2$"),
-    (right, mountains, 4.0, "the mountains"),
+for axes, loss, size, title, names in [
+    (left, two_layers, 2.0, r"two layers: $L = (1 - w_1 w_2)^2$", ("$w_1$", "$w_2$")),
+    (right, mountains, 4.0, "the mountains", (r"$\theta_0$", r"$\theta_1$")),
 ]:
     theta = grid(size)
     surface = loss(theta)
     drawn = axes.contourf(*theta, surface.clamp(max=6), levels=24, cmap="terrain")
     axes.contour(*theta, surface.clamp(max=6), levels=24, colors="black", linewidths=0.3, alpha=0.4)
-    axes.set(title=title, aspect="equal")
+    axes.set(title=title, xlabel=names[0], ylabel=names[1], aspect="equal")
     figure.colorbar(drawn, ax=axes, label="loss")
-left.set(xlabel="$w_1$", ylabel="$w_2$")
-right.set(xlabel=r"$\theta_0$", ylabel=r"$\theta_1$")
 
 # %% [markdown]
 # ## 1. Feel the slope with your feet
@@ -251,10 +249,11 @@ assert not is_critical_point(vector(3e-6, 4e-6), vector(6e-6, 8e-6)), "The slope
 assert is_critical_point(vector(0.3, 0.4), vector(3.0, 4.0), tolerance=0.2), "0.5 is less than 0.2 times 5."
 
 # %% [markdown]
-# Now look at two runs of gradient descent that both got *stuck*: for a while the loss hardly changes. The shaded part
-# is where your function finds a critical point. In one of the runs there is none: this walker stands on no flat ground
-# at all, but jumps from one wall of a ravine to the other, for ever. Always look at the gradient before you blame
-# a critical point. (The cure for the second walker is another learning rate: that is Lecture 6.)
+# Now look at two runs of gradient descent that both got *stuck*: for a while the loss hardly changes. The shaded parts
+# are where your function finds a critical point. In the first run there are two: a place that is left again, and in
+# the end a minimum. In the second run there is none. This walker stands on no flat ground at all, but jumps from one
+# wall of a ravine to the other, for ever. Always look at the gradient before you blame a critical point. (The cure for
+# the second walker is another learning rate: that is Lecture 6.)
 
 # %% picture="stuck_is_not_flat"
 with picture("is_critical_point"):
@@ -304,8 +303,8 @@ with picture("is_critical_point"):
 # - on a plain slope, $L = 3\theta_0 + \dots$, the gradient no longer depends on $\theta$, and autograd then hands it to
 #   you without any graph (`requires_grad` is False). What is $H$ there?
 #
-# Build it. PyTorch's own functions for it (`hessian`, `jacobian`, `jacrev`, `jacfwd`, `hvp`, `vhp`) are forbidden here;
-# `torch.autograd.grad`, `torch.func.grad`, `torch.func.vjp` and `torch.func.jvp` are not.
+# Build it. PyTorch's own functions for it (`hessian`, `jacobian`, `jacrev`, `jacfwd`, `hvp`, `vhp`, `linearize`) are
+# forbidden here; `torch.autograd.grad`, `torch.func.grad`, `torch.func.vjp` and `torch.func.jvp` are not.
 
 
 # %%
@@ -393,7 +392,7 @@ with picture("hessian"):
 #
 # $$H v = \frac{\partial g}{\partial \theta}\, v = \frac{\partial}{\partial \theta} \left( g^\top v \right)$$
 #
-# and $g^\top v$ is a single number. Differentiate that.
+# and $g^\top v$ is a single number. Differentiate that. (Allowed and forbidden is the same as in problem 3.)
 
 
 # %% problem="hessian_vector_product"
@@ -428,6 +427,7 @@ torch.testing.assert_close(
     vector(25.0, 2.0),
     msg=f"[[12, 1], [1, 0]] times (2, 1) is (25, 2), not {product.tolist()}: v is a constant.",
 )
+# 20,000 parameters. If this takes longer than a moment, you are building H: interrupt it.
 product = hessian_vector_product(lambda t: (t**4).sum(), torch.ones(20_000), torch.ones(20_000))
 assert torch.equal(product, torch.full((20_000,), 12.0)), "With 20,000 parameters: every entry of Hv is 12 here."
 
@@ -823,8 +823,9 @@ for curvatures, ratio in [
 
 # %% [markdown]
 # Now repeat the lecture's experiment. We take a small tanh network, start it in 400 places, train some of them for a while,
-# and then search for the nearest critical point *of any kind*. Each dot is one that was found. Where is a
-# ratio of 1? And what happens to the ratio as the loss gets lower?
+# and then search for the nearest critical point *of any kind*. Each dot is one that was found. (The dark one at the
+# top is the origin, all weights zero: many searches ended there.) How many have a ratio of 1? And what happens to the
+# ratio as the loss gets lower?
 
 
 # %%
@@ -856,8 +857,8 @@ def find_critical_points(number: int) -> tuple[torch.Tensor, torch.Tensor, torch
     theta = torch.randn(number, 16, generator=generator, dtype=torch.float64)
     theta = 2 * theta * torch.rand(number, 1, generator=generator, dtype=torch.float64)
     start = slopes_and_bends(theta)[0]
-    training = torch.randint(0, 300, (number, 1), generator=generator) * (torch.arange(number)[:, None] % 2)
-    for step in range(300):
+    training = torch.randint(0, 600, (number, 1), generator=generator) * (torch.arange(number)[:, None] % 2)
+    for step in range(600):
         leaf = theta.detach().requires_grad_()
         (g,) = torch.autograd.grad(little_network(leaf).sum(), leaf)
         theta = torch.where(step < training, theta - 0.2 * g, theta)

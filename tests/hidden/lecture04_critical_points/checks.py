@@ -9,11 +9,11 @@ from grader import Problem, check, each
 
 # PyTorch's finished second derivatives, under every name that it has for them.
 READY_MADE = (
-    *(f"torch.autograd.functional.{name}" for name in ("hessian", "jacobian", "hvp", "vhp")),
+    *(f"torch.autograd.functional.{name}" for name in ("hessian", "jacobian", "_jacfwd", "hvp", "vhp")),
     *(
         f"{module}.{name}"
-        for module in ("torch.func", "torch._functorch.eager_transforms", "torch._functorch.apis", "functorch")
-        for name in ("hessian", "jacrev", "jacfwd")
+        for module in ("torch.func", "torch._functorch.eager_transforms", "functorch")
+        for name in ("hessian", "jacrev", "jacfwd", "linearize")
     ),
 )
 
