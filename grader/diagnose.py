@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from grader.checks import Misconception, Problem
-from grader.judge import difference
+from grader.checks import Check, Misconception, Problem
+from grader.judge import difference, too_long
 from grader.material import Overlay
 from grader.observation import ObservationError
 from grader.report import Diagnosis
@@ -17,6 +17,7 @@ def diagnose(
     runs: Mapping[str, CheckRun],
     failed: Sequence[str],
     misconceptions: Sequence[Overlay],
+    references: Mapping[str, CheckRun],
 ) -> Diagnosis | None:
     """The misconception that explains the failed checks best, or None.
 
@@ -29,7 +30,7 @@ def diagnose(
         same = {
             check.name
             for check in problem.checks
-            if _same(problem, check.name, runs[check.name], overlay.runs[check.name])
+            if _same(check, runs[check.name], overlay.runs[check.name], references[check.name])
         }
         explained = [name for name in failed if name in same]
         by_value = [name for name in explained if runs[name].status == "observed"]
@@ -45,7 +46,8 @@ def diagnose(
     return Diagnosis(misconception=made.name, message=made.message, lecture=made.lecture, sure=best[0])
 
 
-def _same(problem: Problem, name: str, run: CheckRun, other: CheckRun) -> bool:
+def _same(check: Check, run: CheckRun, other: CheckRun, reference: CheckRun) -> bool:
+    """Whether a misconception does in this check what the student did: the same result, at a cost that counts alike."""
     if run.status != other.status:
         return False
     if run.status != "observed":
@@ -53,7 +55,9 @@ def _same(problem: Problem, name: str, run: CheckRun, other: CheckRun) -> bool:
         return run.status == "raised" and mine is not None and theirs is not None and mine.name == theirs.name
     if set(run.changed) != set(other.changed):
         return False
-    check = next(check for check in problem.checks if check.name == name)
+    untouched = set(run.changed) <= set(reference.changed)  # else that is what the student is told, whatever it cost
+    if untouched and too_long(check, run, reference) != too_long(check, other, reference):
+        return False
     try:
         return run.data == other.data or difference(check, run.value, other.value) is None
     except ObservationError:

@@ -71,10 +71,7 @@ def _with_diagnosis(
     found = None
     if failed:
         found = diagnose(
-            problem,
-            runs,
-            failed,
-            material.misconceptions(sandbox, problem.name),
+            problem, runs, failed, material.misconceptions(sandbox, problem.name), material.references(sandbox)
         )
     return ProblemResult(name=problem.name, bonus=problem.bonus, checks=tuple(checks), diagnosis=found)
 

@@ -82,12 +82,17 @@ def _compared(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) 
     changed = [name for name in run.changed if name not in reference.changed]
     if changed:
         return Verdict.WRONG, f"the input {changed[0]} was changed in place"
-    if check.cost is not None and run.lines > check.cost * reference.lines + _FREE_LINES:
+    if too_long(check, run, reference):
         return Verdict.WRONG, (
             f"right, but it executes {run.lines:,} lines of Python where {reference.lines:,} are enough: "
             "let array operations do the loops"
         )
     return Verdict.PASSED, ""
+
+
+def too_long(check: Check, run: CheckRun, reference: CheckRun) -> bool:
+    """Whether a run executed more lines of Python than the check allows."""
+    return check.cost is not None and run.lines > check.cost * reference.lines + _FREE_LINES
 
 
 def difference(check: Check, observed: Any, expected: Any) -> Difference | None:

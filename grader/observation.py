@@ -124,6 +124,8 @@ class _Copy:
             )
         self._take_bytes(value.numel() * value.element_size())
         tensor = value.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+        if tensor._is_zerotensor():  # a derivative that torch knows to be zero has no values yet
+            tensor = tensor.clone()
         name = str(tensor.dtype).removeprefix("torch.")
         if name == "bfloat16":
             tensor = tensor.float()

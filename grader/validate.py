@@ -144,7 +144,7 @@ def _diagnosed(material: Material, sandbox: Sandbox, overlay: Overlay, failed: l
     assert isinstance(made, Misconception)
     problem = material.tests.problems[made.problem]
     others = material.misconceptions(sandbox, made.problem)
-    diagnosis = diagnose(problem, overlay.runs, failed, others)
+    diagnosis = diagnose(problem, overlay.runs, failed, others, material.references(sandbox))
     if diagnosis is None:
         return False
     alike = {made.name, *made.same_as}

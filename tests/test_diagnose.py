@@ -1,5 +1,7 @@
 """Diagnoses: a mistake is named when it explains the answer, and only then."""
 
+from dataclasses import replace
+
 import pytest
 
 from grader import check
@@ -39,13 +41,13 @@ def runs(*outcomes) -> dict[str, CheckRun]:
 
 
 def mistake(name: str, *outcomes) -> Overlay:
-    return Overlay(Misconception(name, "solve", f"You did {name}.", "Lecture 1"), runs(*outcomes))
+    return Overlay(Misconception(name, "solve", f"You did {name}.", "Lecture 1"), runs(*outcomes) if outcomes else {})
 
 
 def diagnosis(student: tuple, *mistakes: Overlay):
     """(misconception, sure) or None, for a student whose checks gave these outcomes; 0.0 is right."""
     failed = [name for name, outcome in zip(NAMES, student, strict=True) if outcome != 0.0]
-    found = diagnose(PROBLEM, runs(*student), failed, mistakes)
+    found = diagnose(PROBLEM, runs(*student), failed, mistakes, runs(0.0, 0.0, 0.0))
     return (found.misconception, found.sure) if found else None
 
 
@@ -101,7 +103,7 @@ def test_a_mistake_that_only_changes_its_input_is_told_from_one_that_does_not():
 
 def test_what_can_not_be_read_explains_nothing_and_is_no_crash():
     broken = {name: CheckRun("observed", data=b"\xc1") for name in NAMES}
-    assert diagnose(PROBLEM, broken, list(NAMES), [mistake("it", 1.0, 2.0, 3.0)]) is None
+    assert diagnose(PROBLEM, broken, list(NAMES), [mistake("it", 1.0, 2.0, 3.0)], runs(0.0, 0.0, 0.0)) is None
 
 
 def test_there_is_no_diagnosis_without_a_mistake_to_name():
@@ -161,3 +163,15 @@ def test_an_untouched_problem_has_no_diagnosis(graded):
 def test_the_mistakes_of_one_problem_are_not_named_for_another(graded):
     found = graded(largest="def largest(x):\n    return x - x.mean()").problem("largest").diagnosis
     assert found is None
+
+
+def test_a_right_answer_that_takes_too_long_is_not_explained_by_a_mistake_that_is_quick():
+    """Both return the right numbers in this check. Only the one that is as slow did the same."""
+    bounded = Problem("solve", checks=tuple(replace(one, cost=2) for one in PROBLEM.checks))
+    slow = CheckRun("observed", data=encode(0.0), lines=10**6)
+    quick = mistake("quick", 0.0, 0.0, 3.0)
+    loops = Overlay(mistake("loops").made, dict.fromkeys(NAMES, slow))
+    student, references = dict.fromkeys(NAMES, slow), runs(0.0, 0.0, 0.0)
+    assert diagnose(bounded, student, NAMES, [quick], references) is None
+    found = diagnose(bounded, student, NAMES, [quick, loops], references)
+    assert found and (found.misconception, found.sure) == ("loops", True)

@@ -123,6 +123,7 @@ def test_views_of_tensors_arrive_with_their_values():
     assert arrived(tensor.T[::2]).tolist() == [[0, 3], [2, 5]]
     assert arrived(tensor[:1].expand(2, 3)).tolist() == [[0, 1, 2], [0, 1, 2]]
     assert arrived(torch.tensor([1 + 2j]).conj()).tolist() == [1 - 2j]
+    assert arrived(torch._efficientzerotensor((2,))).tolist() == [0, 0]
 
 
 def test_a_parameter_is_a_tensor():
