@@ -1560,7 +1560,7 @@ class ArgmaxOverTheBatch(ConvNet):
 
 @misconception(
     "ConvNet",
-    "Your network is far too large for 8 × 8 pixels: more than 100,000 parameters.",
+    "Your network is far too large for 8 × 8 pixels: more than 200,000 parameters.",
     lecture=SHARING,
 )
 class TooLarge(ConvNet):
@@ -1570,9 +1570,9 @@ class TooLarge(ConvNet):
             nn.Conv2d(1, 32, 3, padding=1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(32 * 64, 64),
+            nn.Linear(32 * 64, 128),
             nn.ReLU(),
-            nn.Linear(64, 10),
+            nn.Linear(128, 10),
         )
 
     def fit(self, images, labels):
