@@ -598,7 +598,7 @@ with picture("max_pool2d", "avg_pool2d"):
     _images, _labels = mail(0, 60)
     _digit = _images[np.flatnonzero(_labels == 3)[2]][None].repeat(3, axis=2).repeat(3, axis=3)  # 24 × 24 pixels
     _go = np.random.default_rng(8).choice([-1.0, 0, 0, 0, 1], size=(1, 1, 12, 12))
-    _go[0, 0, 4:7, 4:7] = [[0, 1, 0], [1, -1, 1], [0, 1, 0]]  # a white stone, captured
+    _go[0, 0, 4:7, 4:7] = [[0, 1, 0], [1, -1, 1], [0, 1, 0]]  # a white stone, surrounded
     _rows = {"a digit": _digit, "moved by a pixel": np.roll(_digit, 1, axis=3), "a Go position": _go}
     _figure, _axes = plt.subplots(3, 3, figsize=(7, 7), layout="constrained")
     for _row, (_name, _x) in zip(_axes, _rows.items(), strict=True):
@@ -608,7 +608,7 @@ with picture("max_pool2d", "avg_pool2d"):
             show(_axis, _map[0, 0], _title)
             _axis.images[0].set_clim(_x.min(), _x.max())
     _axes[2, 0].add_patch(plt.Rectangle((3.5, 3.5), 3, 3, fill=False, edgecolor=RED, linewidth=2.5))
-    _axes[2, 0].set_xlabel("framed: a white stone, captured", fontsize=9)
+    _axes[2, 0].set_xlabel("framed: a white stone, surrounded", fontsize=9)
 
 # %% [markdown]
 # ## 7. How much does a neuron see?
