@@ -226,6 +226,12 @@ def padding_keeps_the_dtype(student, rng):
 # --- conv2d, conv2d_fast: the same promises ---
 
 
+def _symmetric(rng, *shape):
+    """Kernels that look the same upside down: who flips them loses no points where that is not the question."""
+    w = rng.normal(size=shape)
+    return w + w[:, :, ::-1, ::-1]
+
+
 @check("conv2d", points=2, hint="Multiply the window with the kernel, number by number, and add up. Don't flip.")
 def one_channel_and_one_kernel(student, rng):
     """One kernel slides over one channel, as the formula says."""
@@ -250,14 +256,14 @@ def many_channels_and_kernels(student, rng):
 @check("conv2d", points=2, hint="How far does the window jump, and along which axes?")
 def windows_jump_by_the_stride(student, rng):
     """The stride counts along rows and columns; places over the end are left out."""
-    x, w = rng.normal(size=(1, 2, 6, 7)), rng.normal(size=(2, 2, 3, 2))
+    x, w = rng.normal(size=(1, 2, 6, 7)), _symmetric(rng, 2, 2, 3, 2)
     return {f"stride {stride}": student.conv2d(x, w, None, stride) for stride in (2, 3)}
 
 
 @check("conv2d", points=2, hint="When does the frame come on: before the kernel looks, or afterwards?")
 def zeros_around_the_picture(student, rng):
     """Padding puts zeros around the picture, before the kernel looks at it."""
-    x, w = rng.normal(size=(2, 2, 4, 3)), rng.normal(size=(2, 2, 3, 3))
+    x, w = rng.normal(size=(2, 2, 4, 3)), _symmetric(rng, 2, 2, 3, 3)
     return {
         "padding 1": student.conv2d(x, w, padding=1),
         "padding 2, stride 2": student.conv2d(x, w, stride=2, padding=2),
@@ -267,7 +273,7 @@ def zeros_around_the_picture(student, rng):
 @check("conv2d", points=1, hint="There is one bias for each kernel: which axis is that?")
 def every_map_has_its_bias(student, rng):
     """Each map has its own bias, also where there are as many maps as columns, and at the border."""
-    x, w, b = rng.normal(size=(2, 1, 3, 3)), rng.normal(size=(3, 1, 3, 3)), rng.normal(size=3)
+    x, w, b = rng.normal(size=(2, 1, 3, 3)), _symmetric(rng, 3, 1, 3, 3), rng.normal(size=3)
     return student.conv2d(x, w, b, padding=1)
 
 
@@ -284,8 +290,8 @@ def kernels_that_are_not_square(student, rng):
 @check("conv2d", points=1, hint="Which step of yours turns float32 into float64?")
 def convolution_keeps_single_precision(student, rng):
     """float32 in, float32 out."""
-    x, w, b = (single(rng.normal(size=shape)) for shape in ((1, 2, 3, 3), (2, 2, 2, 2), 2))
-    return student.conv2d(x, w, b, padding=1)
+    x, w, b = rng.normal(size=(1, 2, 3, 3)), _symmetric(rng, 2, 2, 2, 2), rng.normal(size=2)
+    return student.conv2d(single(x), single(w), single(b), padding=1)
 
 
 @check("conv2d_fast", points=3, hint="Write down the shape of the table of windows. Over which axes runs the sum?")
@@ -302,7 +308,7 @@ def the_fast_way_gives_the_same(student, rng):
 @check("conv2d_fast", points=2, hint="Which windows are left with a stride, and when does the frame come on?")
 def the_fast_way_with_stride_and_padding(student, rng):
     """Stride and padding do what they do in conv2d."""
-    x, w = rng.normal(size=(2, 2, 5, 6)), rng.normal(size=(3, 2, 3, 3))
+    x, w = rng.normal(size=(2, 2, 5, 6)), _symmetric(rng, 3, 2, 3, 3)
     return {
         "stride 2": student.conv2d_fast(x, w, None, 2),
         "padding 1": student.conv2d_fast(x, w, padding=1),
@@ -319,8 +325,8 @@ def no_loop_over_the_pixels(student, rng):
 @check("conv2d_fast", points=1, hint="Which step of yours turns float32 into float64?")
 def the_fast_way_keeps_single_precision(student, rng):
     """float32 in, float32 out."""
-    x, w, b = (single(rng.normal(size=shape)) for shape in ((1, 2, 3, 3), (2, 2, 2, 2), 2))
-    return student.conv2d_fast(x, w, b, padding=1)
+    x, w, b = rng.normal(size=(1, 2, 3, 3)), _symmetric(rng, 2, 2, 2, 2), rng.normal(size=2)
+    return student.conv2d_fast(single(x), single(w), single(b), padding=1)
 
 
 # --- conv2d_backward ---
