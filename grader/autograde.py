@@ -50,8 +50,8 @@ class Autograder:
         students = sorted(path.parent.name for path in submitted.glob(f"*/{self._material.name}") if path.is_dir())
         if student:
             if student not in students:
-                where = submitted / student / self._material.name
-                raise AuthorError(f"{safe_text(where)} is missing: {safe_text(student)} has handed nothing in")
+                where = f"{self._course.folders.submitted}/{student}/{self._material.name}"
+                raise AuthorError(safe_text(f"{where} is missing: {student} has handed nothing in"))
             students = [student]
         for name in [name for name in students if student_fault(name)]:
             students.remove(name)

@@ -6,10 +6,12 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, TypeVar
+
+import numpy as np
 
 from grader.compare import Close, Comparison
 
@@ -26,9 +28,10 @@ class AuthorError(Exception):
 class Check:
     """One hidden test. It observes an implementation and asserts nothing.
 
-    `observe(student, rng)` calls the implementation and returns plain data: arrays, tensors, numbers,
+    `observe(student, rng, *given)` calls the implementation and returns plain data: arrays, tensors, numbers,
     strings, booleans, None, or lists, tuples and dicts of them. `after` is applied to what was observed,
-    in the trusted process, before it is compared with what the reference gave.
+    in the trusted process, before it is compared with what the reference gave. `given` and `answer` are names
+    in answers.py, which no student's process sees: what makes the further arguments, and what `after` will be.
     """
 
     name: str
@@ -40,6 +43,8 @@ class Check:
     after: Callable[[Any], Any] | None
     cost: float | None
     seconds: float | None
+    given: str
+    answer: str
     observe: Callable[[Any, Any], Any] = field(repr=False)
 
 
@@ -97,11 +102,12 @@ def check(
     points: float,
     hint: str,
     compare: Comparison | None = None,
-    after: Callable[[Any], Any] | None = None,
+    after: Callable[[Any], Any] | str | None = None,
     cost: float | None = None,
     seconds: float | None = None,
+    given: str = "",
 ) -> Callable[[F], F]:
-    """Mark a function `(student, rng) -> observation` as a hidden test of `problem`.
+    """Mark a function `(student, rng, *given) -> observation` as a hidden test of `problem`.
 
     Its docstring is the sentence that the student reads. `student` holds the functions and classes of the
     notebook; `rng` is a `numpy.random.Generator`, seeded alike for the reference and for the student (so are
@@ -112,6 +118,10 @@ def check(
     compare: how observation and reference must agree; `close()` unless given.
     after:   applied to both observations in the trusted process before they are compared. Compute facts
              there rather than in the check: what the check returns comes from the student's process.
+             A name is that of a function in answers.py, beside checks.py: one that knows an answer, such as
+             the labels of hidden images. The student's process never sees that file.
+    given:   the name of a function `(rng) -> tuple` in answers.py. What it returns, arrays and other plain data,
+             are further arguments of the check. For inputs whose making would tell the answer.
     cost:    the student's code may execute at most this many times the lines of Python that the reference
              executes, libraries' lines included and a few hundred free (a loop over pixels where an array
              operation does it). Deterministic: not a time.
@@ -134,9 +144,11 @@ def check(
             points=float(points),
             hint=" ".join(hint.split()),
             compare=compare or Close(),
-            after=after,
+            after=None if isinstance(after, str) else after,
             cost=cost,
             seconds=seconds,
+            given=given,
+            answer=after if isinstance(after, str) else "",
             observe=function,
         )
         setattr(function, _MARK, made)
@@ -204,6 +216,37 @@ class HiddenTests:
     @property
     def checks(self) -> dict[str, Check]:
         return {check.name: check for problem in self.problems.values() for check in problem.checks}
+
+    @property
+    def answers_file(self) -> Path:
+        return self.path.with_name("answers.py")
+
+    def with_answers(self) -> HiddenTests:
+        """These tests, with each `after` that stands in answers.py. For the trusted process only."""
+        names = {name for check in self.checks.values() for name in (check.answer, check.given) if name}
+        if not names:
+            return self
+        module = _import_file(self.answers_file)
+        for name in names:
+            if not callable(getattr(module, name, None)):
+                raise AuthorError(f"{self.answers_file} has no function {name!r}, which a check asks for: write it")
+
+        def resolved(check: Check) -> Check:
+            return replace(check, after=getattr(module, check.answer)) if check.answer else check
+
+        problems = {
+            name: replace(problem, checks=tuple(map(resolved, problem.checks)))
+            for name, problem in self.problems.items()
+        }
+        return replace(self, problems=MappingProxyType(problems))
+
+    def given(self, seed: Callable[[str], int]) -> dict[str, Any]:
+        """What answers.py gives to checks, by name; `seed` tells each its seed."""
+        names = sorted({check.given for check in self.checks.values() if check.given})
+        if not names:
+            return {}
+        module = _import_file(self.answers_file)
+        return {name: getattr(module, name)(np.random.default_rng(seed(name))) for name in names}
 
     @classmethod
     def load(cls, path: Path) -> HiddenTests:

@@ -6,6 +6,7 @@ What it sends are observations and facts about what happened. It holds no answer
 from __future__ import annotations
 
 import builtins
+import copy
 import os
 import random
 import signal
@@ -27,7 +28,7 @@ from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconce
 from grader.confine import ConfinementError, confine, only_descriptors
 from grader.forbidden import Source, Watch
 from grader.job import Job, Run
-from grader.observation import ObservationError, encode, plain
+from grader.observation import ObservationError, decode, encode, plain
 from grader.shell import NotebookShell, cell_line, describe_error, is_python
 from grader.student import Lines, NotDefined, Student
 from grader.wire import Outbox, receive
@@ -123,13 +124,14 @@ def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShe
             return
         outbox.now(["overlays", [[type(mark).__name__, asdict(mark)] for mark, _ in overlays.values()], ""])
     checks = tests.checks
+    given = {name: decode(data) for name, data in job.given.items()}
     for position, run in enumerate(job.runs):
         check = checks[run.check]
         outbox.now(["check", position])
         names: Mapping[str, Any] = namespace
         if run.overlay:
             names = {**namespace, check.problem: overlays[run.overlay][1]}
-        outbox.later(["checked", position, *_observe(check, run, names, tests, shell, watch, lines)])
+        outbox.later(["checked", position, *_observe(check, run, given, names, tests, shell, watch, lines)])
 
 
 def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -160,6 +162,7 @@ def _last_line(error: BaseException) -> int | None:
 def _observe(
     check: Check,
     run: Run,
+    given: Mapping[str, Any],
     names: Mapping[str, Any],
     tests: HiddenTests,
     shell: NotebookShell,
@@ -170,10 +173,11 @@ def _observe(
     student = Student(names)
     seed_everything(run.seed)
     rng = np.random.default_rng(run.seed)
+    arguments = copy.deepcopy(given[check.given]) if check.given else ()
 
     def observe() -> tuple[Any, set[str]]:
         with watch.during(tests.problems[check.problem]) as used, lines.counted(check.cost is not None):
-            result = check.observe(student, rng)
+            result = check.observe(student, rng, *arguments)
         return result, used
 
     try:

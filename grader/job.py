@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from grader.confine import Limits
@@ -27,6 +27,7 @@ class Job:
     module:   the name under which `overlays` may import what the cells defined.
     confined: False only where course.yaml says `sandbox: off`.
     suspect:  the cells mention something forbidden: find out whether a problem reaches it.
+    given:    further arguments of checks, encoded, by the name that the check has for them.
     """
 
     cells: tuple[str, ...]
@@ -38,6 +39,7 @@ class Job:
     scratch: str = ""
     confined: bool = True
     suspect: bool = True
+    given: dict[str, bytes] = field(default_factory=dict)
 
     def message(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,4 +56,5 @@ class Job:
             scratch=message["scratch"],
             confined=message["confined"],
             suspect=message["suspect"],
+            given=message["given"],
         )

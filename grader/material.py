@@ -21,7 +21,7 @@ from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconce
 from grader.confine import Limits
 from grader.course import Course
 from grader.job import Job, Run
-from grader.observation import Opaque, plain
+from grader.observation import Opaque, encode, plain
 from grader.sandbox import CheckRun, Execution, Fault, Sandbox
 
 _OVERLAY_FILES = ("misconceptions.py", "alternatives.py")
@@ -43,7 +43,7 @@ class Material:
 
     @cached_property
     def tests(self) -> HiddenTests:
-        return HiddenTests.load(self.hidden_folder / "checks.py")
+        return HiddenTests.load(self.hidden_folder / "checks.py").with_answers()
 
     @cached_property
     def solution(self) -> NotebookNode:
@@ -65,13 +65,31 @@ class Material:
     def limits(self) -> Limits:
         return Limits(**self.course.limits.model_dump())
 
-    def seed(self, check: Check) -> int:
+    @cached_property
+    def given(self) -> dict[str, bytes]:
+        """What answers.py gives to checks, encoded as it travels."""
+        file = self.tests.answers_file
+        try:
+            made = {
+                name: plain(value) for name, value in self.tests.given(lambda name: self.seed(f"given/{name}")).items()
+            }
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}"
+            raise AuthorError(f"{file} fails on what is given to checks: {told}") from error
+        for name, value in made.items():
+            if not isinstance(value, list):
+                raise AuthorError(f"{file}: {name!r} gives no tuple or list of arguments")
+            if kind := _opaque(value):
+                raise AuthorError(f"{file}: {name!r} gives a {kind}: give arrays and other plain data")
+        return {name: encode(value) for name, value in made.items()}
+
+    def seed(self, name: str) -> int:
         """The seed of a check: it changes with the course's seed and with nothing else."""
-        text = f"{self.course.seed}/{self.name}/{check.name}"
+        text = f"{self.course.seed}/{self.name}/{name}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
     def _run_of(self, check: Check, overlay: str = "") -> Run:
-        return Run(check.name, self.seed(check), check.seconds or self.limits.check_seconds, overlay)
+        return Run(check.name, self.seed(check.name), check.seconds or self.limits.check_seconds, overlay)
 
     def job(self, cells: tuple[str, ...]) -> Job:
         """The job that runs every check on a notebook's cells. The lesson's own pictures are not drawn again."""
@@ -79,7 +97,7 @@ class Material:
         skip = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.pictures)
         own = (cell for cell in cells if cell.strip() not in self.lesson)
         suspect = self._forbidden is not None and any(self._forbidden.search(cell) for cell in own)
-        return Job(cells=cells, runs=runs, limits=self.limits, skip=skip, suspect=suspect)
+        return Job(cells=cells, runs=runs, limits=self.limits, skip=skip, suspect=suspect, given=self.given)
 
     @cached_property
     def lesson(self) -> frozenset[str]:
@@ -97,6 +115,7 @@ class Material:
         """Changes when anything changes that a score depends on, other than the submission."""
         digest = hashlib.sha256()
         files = [self.solution_file, self.hidden_folder / "checks.py", *self._overlay_files]
+        files += [self.tests.answers_file] if self.tests.answers_file.is_file() else []
         files += sorted(Path(__file__).parent.glob("*.py"))
         for file in files:
             digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())

@@ -156,7 +156,7 @@ def test_a_missing_file_is_named(tmp_path):
 def test_the_seed_of_a_check_changes_with_the_course_the_assignment_and_the_check_only(tmp_path):
     def seeds(folder, **changed):
         material = tiny_course.material(tiny_course.write(tmp_path / folder, **changed))
-        return {name: material.seed(one) for name, one in material.tests.checks.items()}
+        return {name: material.seed(name) for name in material.tests.checks}
 
     first = seeds("first")
     assert len(set(first.values())) == 13
