@@ -4,7 +4,7 @@ PYTHON ?= python3
 # nbgrader calls `alembic` by its bare name: the environment's programs must be on PATH.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 
-.PHONY: demo test test-as-others lint bench soak format clean
+.PHONY: demo test test-as-others lint bench soak docs format clean
 
 demo: .venv/.ready
 	$(RUN) scripts/demo
@@ -28,10 +28,14 @@ bench: .venv/.ready
 soak: .venv/.ready
 	PYTHONPATH=tests $(RUN) tests/security/soak.py
 
+# What is made of the course and the grader for people and editors to read.
+docs: .venv/.ready
+	$(RUN) -m grader.course > docs/course.schema.json
+	$(RUN) scripts/curriculum > docs/curriculum.md
+
 format: .venv/.ready
 	$(RUN) -m ruff check --fix
 	$(RUN) -m ruff format
-	$(RUN) -m grader.course > docs/course.schema.json
 
 # What can be made again. Submissions, grades and reports are yours to remove.
 clean:

@@ -454,7 +454,7 @@ def test_a_course_may_read_names_of_its_own(folder):
 
 def test_the_schema_is_up_to_date():
     written = (ROOT / "docs" / "course.schema.json").read_text(encoding="utf-8")
-    assert json.loads(written) == json_schema(), "run: make format"
+    assert json.loads(written) == json_schema(), "run: make docs"
 
 
 def test_every_key_is_described_with_an_example_that_is_valid(folder):
