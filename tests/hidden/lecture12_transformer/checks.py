@@ -845,7 +845,7 @@ def a_finished_sentence_stays_in_the_running(student, rng):
 def a_beam_for_each_sentence(student, rng):
     """The hypotheses of different sentences don't compete with each other."""
     easy = {(): {3: 0.51, 4: 0.49}, (3,): {END: 0.52, 5: 0.48}, (4,): {END: 0.53, 5: 0.47}}
-    easy |= dict.fromkeys([(3, 5), (4, 5)], {END: 1.0})
+    easy |= {(3, 5): {END: 1.0}, (4, 5): {END: 1.0}}
     hard = {}
     for prefix in [(), *((a,) for a in (3, 4, 5)), *((a, b) for a in (3, 4, 5) for b in (3, 4, 5))]:
         hard[prefix] = dict(zip((END, 3, 4, 5), rng.dirichlet([40, 60, 60, 60]).tolist()))
@@ -1172,10 +1172,10 @@ def _progress(seen):
     "Seq2SeqTask", points=1, after=_progress, hint="Gradients to zero, backward, step: and is the loss the right one?"
 )
 def it_learns_two_words_by_heart(student, rng):
-    """After 200 updates on two words the loss has fallen, and both words are known."""
+    """After 150 updates on two words the loss has fallen, and both words are known."""
     task = student.Seq2SeqTask(student.Transformer(VOCABULARY, 16, 2, 32, layers=1, dropout=0.0))
     sources, targets = [[5, 9, 4], [8]], [[7, 3, 11, 20], [6, 6]]
-    losses = task.fit(sources, targets, steps=200)
+    losses = task.fit(sources, targets, steps=150)
     return {"losses": losses, "known": task.predict(sources)}
 
 
