@@ -15,7 +15,7 @@
 # # Lectures 12 and 13: The Transformer
 #
 # The street traders of Victorian London had a language of their own, so that customers would not follow them. They
-# spoke words backwards: *pot o' reeb* is a pot of beer, and a *yob*, to this day, is a boy. It is called **back slang**,
+# spoke words backwards: *top o' reeb* is a pot of beer, and a *yob*, to this day, is a boy. It is called **back slang**,
 # and it makes a lovely first language for a machine. A whole sequence goes in, a whole sequence comes out, the first
 # letter of the answer hides at the far end of the question, and nobody tells the machine when to stop.
 #
@@ -34,7 +34,8 @@
 # 100, and up to 6 more for the bonus. One question in words, read by a person, gives 5. PyTorch may be used, *except*
 # its finished Transformers (`nn.Transformer`, `nn.TransformerEncoderLayer` and their relatives), and except the finished
 # thing where the problem is to build it: each such problem says so. Keep the names of functions, arguments and
-# attributes: that is how the tests find your work.
+# attributes: that is how the tests find your work. The parts are used again and again: a fault in an early one shows in
+# everything that is built of it, so go on only when the tests below a problem pass.
 
 # %% [markdown]
 # ## Recap
@@ -222,7 +223,7 @@ assert positional_encoding(5, 3).shape == (5, 3), "An odd d_model has one sine m
 with picture("positional_encoding"):
     _pe = positional_encoding(60, 64)
     _figure, (_left, _right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
-    _image = _left.imshow(_pe, aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
+    _image = _left.imshow(_pe.numpy(), aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
     _left.set(xlabel="column", ylabel="position", title="Each row is the vector of one position")
     _figure.colorbar(_image, ax=_left)
     for _position, _colour in ((10, BLUE), (30, GREEN), (50, RED)):
@@ -717,7 +718,9 @@ class Transformer(nn.Module):
         dropout: float = 0.1,
         pre_norm: bool = True,
     ) -> None:
-        """vocabulary: V, for source and target alike. layers: N, of the encoder and of the decoder."""
+        """vocabulary: V, for source and target alike. layers: N, of the encoder and of the decoder. dropout: for the sums
+        of embedding and position, and for all layers. The other arguments are those of `Encoder` and `Decoder`.
+        """
         ### BEGIN SOLUTION
         super().__init__()
         self.source_embedding = nn.Embedding(vocabulary, d_model)
@@ -1473,7 +1476,7 @@ with picture("Transformer", "shift_right", "seq2seq_loss", "greedy_decode", "Seq
     _left.text(len(_losses), math.log(26) + 0.08, "guessing letters", ha="right", color="grey")
     _left.set(xlabel="updates", ylabel="loss", ylim=(0, None))
     _left.set_title(f"New words: {_accuracy:.1%} of letters, {_match:.1%} of words are right")
-    _image = _right.imshow(_weights, cmap="Blues", vmin=0)
+    _image = _right.imshow(_weights.numpy(), cmap="Blues", vmin=0)
     _right.set(xticks=range(6), xticklabels=list("police"), xlabel="looks at the source letter")
     _right.set(yticks=range(7), yticklabels=[*"ecilop", "END"], ylabel="to write")
     _right.set_title("Cross-attention: it reads backwards")

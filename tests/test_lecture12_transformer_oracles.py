@@ -204,6 +204,7 @@ def test_decoder_is_torchs(rng, pre_norm, heads, layers):
     assert_close(ours(x, memory, None, other[:, None]), expected)
 
 
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 def test_transformer_is_torchs_between_embeddings_and_output(rng):
     # With pre-norm, nn.Transformer has the final norms of both stacks, as ours.
     theirs = shaken(nn.Transformer(8, 2, 2, 2, 16, batch_first=True, norm_first=True)).eval()
