@@ -709,10 +709,10 @@ def the_loss_can_be_trained(student, rng):
 # --- machines that write ---
 
 
-def table_step(rng, sentences, vocabulary=6, ends_after=5, asked=None):
+def table_step(rng, sentences, vocabulary=6, ends_after=5):
     """A machine that draws the probabilities of every prefix of every sentence once, and keeps to them.
 
-    END grows likelier with the length. `asked` is a list that notes the length of the prefix of each call.
+    END grows likelier with the length.
     """
     tables = rng.normal(size=(sentences, ends_after + 3, vocabulary, vocabulary))
     tables[..., PAD] = tables[..., BEGIN] = -30.0
@@ -721,8 +721,6 @@ def table_step(rng, sentences, vocabulary=6, ends_after=5, asked=None):
     log_p = torch.from_numpy(tables).log_softmax(dim=-1)
 
     def step(prefix, sentence):
-        if asked is not None:
-            asked.append(prefix.shape[1])
         length = min(prefix.shape[1] - 1, ends_after + 2)
         last = prefix[:, -1].clamp(0, vocabulary - 1)
         previous = prefix[:, -2].clamp(0, vocabulary - 1) if prefix.shape[1] > 1 else last
@@ -732,7 +730,10 @@ def table_step(rng, sentences, vocabulary=6, ends_after=5, asked=None):
 
 
 def script_step(scripts, vocabulary=8, asked=None):
-    """A machine that says what is written for its sentence, whatever it reads; after the script, the last word on."""
+    """A machine that says what is written for its sentence, whatever it reads; after the script, its last token.
+
+    `asked` is a list that notes the length of the prefix of each call.
+    """
 
     def step(prefix, sentence):
         if asked is not None:

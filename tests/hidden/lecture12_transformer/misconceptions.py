@@ -425,10 +425,6 @@ def feed_forward_in_double(x, w_1, b_1, w_2, b_2):
 # --- EncoderLayer ---
 
 
-def _drop(layer, x):
-    return layer.dropout(x)
-
-
 def _think(layer, x):
     return layer.linear2(torch.relu(layer.linear1(x)))
 
@@ -682,22 +678,18 @@ class EveryLayerFromTheStart(lecture.Encoder):
         return self.norm(out)
 
 
-class _InAList(lecture.Encoder):
-    def __init__(self, d_model, heads, d_ff, layers, dropout=0.1, pre_norm=False):
-        super().__init__(d_model, heads, d_ff, layers, dropout, pre_norm)
-        kept = list(self.layers)
-        del self.layers
-        self.layers = kept
-
-
 @misconception(
     "Encoder",
     "Your layers are in an ordinary list. PyTorch does not find their parameters there: they are neither trained "
     "nor saved. Use nn.ModuleList.",
     lecture=ENCODER,
 )
-class LayersInAList(_InAList):
-    pass
+class LayersInAList(lecture.Encoder):
+    def __init__(self, d_model, heads, d_ff, layers, dropout=0.1, pre_norm=False):
+        super().__init__(d_model, heads, d_ff, layers, dropout, pre_norm)
+        kept = list(self.layers)
+        del self.layers
+        self.layers = kept
 
 
 # --- cross_attention ---
