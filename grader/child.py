@@ -16,7 +16,7 @@ import tempfile
 import traceback
 import types
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell, watch
     outbox.now(["confined"])
     builtins.input = _no_input
     if job.suspect:
-        source = Source(_as_python(cell) for cell in job.cells)
+        source = Source(_as_python(cell) for index, cell in enumerate(job.cells) if index not in job.tests)
         for problem in tests.problems.values():
             used = source.uses(problem.name, problem.forbidden)
             if used:
@@ -104,13 +104,26 @@ def _run_cells(outbox: Outbox, job: Job, shell: NotebookShell) -> None:
         error: BaseException | None = None
         outputs: list[Any] = []
         try:
-            with time_limit(job.limits.cell_seconds):
+            with (
+                _functions_kept(shell.user_ns) if index in job.tests else nullcontext(),
+                time_limit(job.limits.cell_seconds),
+            ):
                 error, outputs = shell.run(source, job.limits.output_kb * 1024)
         except TimeUp as late:  # it struck between the cell and our own code
             error = late
         status = "ok" if error is None else "timed_out" if isinstance(error, TimeUp) else "raised"
         fault = None if error is None else [type(error).__name__, describe_error(error), cell_line(error)]
         outbox.later(["ran", index, status, fault, outputs])
+
+
+@contextmanager
+def _functions_kept(namespace: dict[str, Any]) -> Iterator[None]:
+    """Undo what the lesson's tests do to functions: a student's helper may have the name of one of their variables."""
+    before = {name: value for name, value in namespace.items() if isinstance(value, (types.FunctionType, type))}
+    try:
+        yield
+    finally:
+        namespace.update(before)
 
 
 def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch, lines: Lines) -> None:

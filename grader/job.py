@@ -22,7 +22,8 @@ class Run:
 class Job:
     """What a sandbox is asked to do. Contains no answer.
 
-    cells:    sources of the code cells, in order; `skip` are the positions not to run.
+    cells:    sources of the code cells, in order; `skip` are the positions not to run, `tests` those of the
+              lesson's own tests.
     overlays: author's source that defines misconceptions and alternatives; empty for a student.
     module:   the name under which `overlays` may import what the cells defined.
     confined: False only where course.yaml says `sandbox: off`.
@@ -34,6 +35,7 @@ class Job:
     runs: tuple[Run, ...]
     limits: Limits
     skip: tuple[int, ...] = ()
+    tests: tuple[int, ...] = ()
     overlays: tuple[str, ...] = ()
     module: str = ""
     scratch: str = ""
@@ -51,6 +53,7 @@ class Job:
             runs=tuple(Run(**run) for run in message["runs"]),
             limits=Limits(**message["limits"]),
             skip=tuple(message["skip"]),
+            tests=tuple(message["tests"]),
             overlays=tuple(message["overlays"]),
             module=message["module"],
             scratch=message["scratch"],

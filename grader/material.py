@@ -95,9 +95,12 @@ class Material:
         """The job that runs every check on a notebook's cells. The lesson's own pictures are not drawn again."""
         runs = tuple(map(self._run_of, self.tests.checks.values()))
         skip = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.pictures)
+        tests = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.public_tests)
         own = (cell for cell in cells if cell.strip() not in self.lesson)
         suspect = self._forbidden is not None and any(self._forbidden.search(cell) for cell in own)
-        return Job(cells=cells, runs=runs, limits=self.limits, skip=skip, suspect=suspect, given=self.given)
+        return Job(
+            cells=cells, runs=runs, limits=self.limits, skip=skip, tests=tests, suspect=suspect, given=self.given
+        )
 
     @cached_property
     def lesson(self) -> frozenset[str]:
@@ -145,6 +148,11 @@ class Material:
     def pictures(self) -> frozenset[str]:
         """Sources of the cells that only draw. They take most of a notebook's time and are worth no point."""
         return frozenset(cell.source.strip() for cell in self.solution.cells if "picture" in cell.metadata)
+
+    @cached_property
+    def public_tests(self) -> frozenset[str]:
+        """Sources of the cells in which students test their work."""
+        return frozenset(cell.source.strip() for cell in self.solution.cells if "tests" in cell.metadata)
 
     @cached_property
     def imports(self) -> tuple[str, ...]:

@@ -776,3 +776,33 @@ def test_a_check_gets_its_seed_whatever_the_notebook_did_to_the_generators(tiny,
     execution = sandbox.run(replace(tiny.job(cells), runs=runs), tiny.tests.path)
     first, again, other = (execution.checks[position].data for position in range(3))
     assert first == again != other
+
+
+def test_a_helper_with_the_name_of_a_variable_in_the_lesson_s_tests_stays_what_it_is(tmp_path, sandbox):
+    """In a notebook all cells share their names: the tests would put an array in the place of the helper."""
+    solution = tiny_course.replaced(
+        tiny_course.SOLUTION, "assert Average().add(3.0) == 3.0", "total = 3.0\nassert Average().add(total) == total"
+    )
+    material = tiny_course.material(tiny_course.write(tmp_path, solution=solution))
+    helped = {
+        "centered": "def total(x):\n    return x.sum(0)\ndef centered(x):\n    return x - total(x) / len(x)",
+    }
+    test = "total = 3.0\nassert Average().add(total) == total"
+    cells = tiny_course.cells(**helped)
+    report = grade(Submission.of("tiny.ipynb", tiny_course.notebook(*cells, test)), material, sandbox)
+    assert report.score == FULL
+    overwritten = [*cells, "total = 3.0"]  # a student's own cell is taken at its word
+    report = grade(Submission.of("tiny.ipynb", tiny_course.notebook(*overwritten)), material, sandbox)
+    assert "'float' object is not callable" in lost(report)["one_column"]
+
+
+def test_what_the_lesson_s_tests_use_is_not_held_against_a_helper(tmp_path, sandbox):
+    test = "mine = torch.softmax(torch.zeros(1, 2), 1)\nassert torch.allclose(softmax(torch.zeros(1, 2)), mine)"
+    old = "assert torch.allclose(softmax(torch.zeros(1, 2)), torch.tensor([[0.5, 0.5]]))"
+    material = tiny_course.material(
+        tiny_course.write(tmp_path, solution=tiny_course.replaced(tiny_course.SOLUTION, old, test))
+    )
+    helped = "def mine(e):\n    return e / e.sum(1)[:, None]\ndef softmax(z):\n    return mine(torch.exp(z - z.max()))"
+    cells = [*tiny_course.cells(softmax=helped), test]
+    report = grade(Submission.of("tiny.ipynb", tiny_course.notebook(*cells)), material, sandbox)
+    assert report.score == FULL
