@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import importlib
 import inspect
 from collections.abc import Iterable, Iterator
@@ -174,12 +175,30 @@ def _owner(dotted: str) -> tuple[Any, str]:
     return None, parts[-1]
 
 
-def _operators(used: set[str]) -> Any:
+@contextlib.contextmanager
+def _operators(used: set[str]) -> Iterator[None]:
+    """Note the operators that run: those that torch dispatches, and those that are called and then fall into parts."""
+    from torch.overrides import TorchFunctionMode
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Operators(TorchDispatchMode):
+    class Dispatched(TorchDispatchMode):
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             used.add(func._schema.name)
             return func(*args, **(kwargs or {}))
 
-    return Operators()
+    class Called(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            used.add(_operator(func))
+            return func(*args, **(kwargs or {}))
+
+    with Called(), Dispatched():
+        yield
+
+
+@functools.cache
+def _operator(function: Any) -> str:
+    """The name of the operator that a function of torch's calls: torch.rnn_tanh and torch.ops.aten.rnn_tanh alike."""
+    schema = getattr(function, "_schema", None)
+    return str(getattr(function, "_qualified_op_name", "") or getattr(schema, "name", "")) or (
+        f"aten::{getattr(function, '__name__', '')}"
+    )

@@ -224,3 +224,26 @@ def test_an_estimator_that_is_forbidden_still_works_where_it_is_allowed(tmp_path
 def test_an_operator_is_not_forbidden_by_its_packet():
     with pytest.raises(AuthorError, match=r"name it among `operators`, as aten::softmax"):
         Problem("softmax", forbidden=("torch.ops.aten.softmax",))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "torch.rnn_tanh(x, h, w, True, 1, 0.0, False, False, False)",
+        "torch.ops.aten.rnn_tanh(x, h, w, True, 1, 0.0, False, False, False)",
+        "torch.ops.aten.rnn_tanh.input(x, h, w, True, 1, 0.0, False, False, False)",
+        "getattr(torch._C._VariableFunctions, 'rnn_' + 'tanh')(x, h, w, True, 1, 0.0, False, False, False)",
+    ],
+)
+def test_an_operator_that_falls_into_parts_is_seen_when_it_is_called(tmp_path, sandbox, call):
+    """torch dispatches addmm and tanh, as it does for a right answer."""
+    checks = tiny_course.replaced(tiny_course.CHECKS, '("aten::_softmax",)', '("aten::rnn_tanh",)')
+    material = tiny_course.material(tiny_course.write(tmp_path, checks=checks))
+    answer = f"""
+def softmax(z):
+    x, h, w = torch.zeros(3, 1, 2), torch.zeros(1, 1, 2), [*torch.zeros(2, 2, 2), *torch.zeros(2, 2)]
+    {call}
+    return z.exp() / z.exp().sum(1)[:, None]
+"""
+    report = grade(tiny_course.submission(softmax=answer), material, sandbox)
+    assert {check.verdict for check in report.problem("softmax").checks} == {Verdict.FORBIDDEN}
