@@ -37,7 +37,9 @@
 # - PyTorch's own adaptive optimizers and schedulers (`torch.optim.Adam`, `torch.optim.lr_scheduler.StepLR` and so on)
 #   are what you build here, so a solution that uses one scores nothing. In your own experiments they are welcome.
 #
-# Keep the names of functions and arguments: that is how the tests find your work.
+# Keep the names of functions and arguments: that is how the tests find your work. Helpers of your own are welcome in any
+# cell, but the tests and pictures use short names like `theta`, `sigma` or `path` as variables: call a helper
+# `sigma_of`, say, and not `sigma`, or they overwrite it.
 
 # %% [markdown]
 # ## The notation of the lecture
@@ -630,7 +632,7 @@ def adam_step(
 
     theta, gradient: θ^t and g^t. m, v: m^{t-1} and v^{t-1}, zeros before the first update. All four have one shape
         (any) and one floating dtype. They are not changed.
-    t: 0 for the first update. learning_rate: η. beta1, beta2: from 0 up to 1. epsilon: ε, added *after* the root.
+    t: 0 for the first update. learning_rate: η. beta1, beta2: at least 0, below 1. epsilon: ε, added *after* the root.
     Returns (θ^{t+1}, m^t, v^t), in this order, m and v *without* the correction, as the next update needs them: new
     arrays of the same shape and dtype (float32 stays float32).
     """
@@ -1115,7 +1117,7 @@ def radam_step(
     added after the root, as in Adam. m and v are updated in either case.
     theta, gradient: θ^t and g^t. m, v: m^{t-1} and v^{t-1}, zeros before the first update. All four have one shape
         (any) and one floating dtype. They are not changed.
-    t: 0 for the first update. learning_rate: η. beta1, beta2: from 0 up to 1. epsilon: ε.
+    t: 0 for the first update. learning_rate: η. beta1, beta2: at least 0, below 1. epsilon: ε.
     Returns (θ^{t+1}, m^t, v^t), in this order, m and v without the correction: new arrays of the same shape and dtype
     (float32 stays float32).
     """

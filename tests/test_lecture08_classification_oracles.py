@@ -87,6 +87,20 @@ def test_single_precision_is_kept_without_a_warning(function):
         assert function(logits).dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda *given: lecture.cross_entropy(*given, weight=np.array([1.0, 2.0, 0.5]), reduction="none"),
+        lecture.cross_entropy_gradient,
+        lecture.mse_gradient_through_softmax,
+    ],
+    ids=["cross_entropy", "cross_entropy_gradient", "mse_gradient_through_softmax"],
+)
+def test_single_precision_logits_decide_also_over_double_labels_and_weights(rng, function):
+    logits = rng.normal(size=(2, 3)).astype(np.float32)
+    assert function(logits, soft_labels(rng, 2, 3)).dtype == np.float32
+
+
 # ---------------------------------------------------------------- losses and gradients
 
 

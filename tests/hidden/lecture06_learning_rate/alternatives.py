@@ -50,6 +50,16 @@ def as_a_mixture(theta, sigma, gradient, t, learning_rate):
 
 
 @alternative("adagrad_step")
+def as_a_hypotenuse(theta, sigma, gradient, t, learning_rate):
+    old, new = math.sqrt(t / (t + 1)), math.sqrt(1 / (t + 1))
+    sigma = np.hypot(old * sigma, new * gradient)
+    moves = sigma > 0
+    theta = theta.copy()
+    theta[moves] -= learning_rate * gradient[moves] / sigma[moves]
+    return theta, sigma
+
+
+@alternative("adagrad_step")
 def entry_by_entry(theta, sigma, gradient, t, learning_rate):
     new_theta, new_sigma = theta.copy(), np.empty_like(sigma)
     for index in np.ndindex(*theta.shape):
@@ -158,6 +168,11 @@ def with_numpy(t, learning_rate, total, floor=0.0):
 def as_a_tensor(t, learning_rate, total, floor=0.0):
     angle = torch.tensor(math.pi * min(t, total) / total, dtype=torch.float64)
     return (floor + (learning_rate - floor) * (1 + torch.cos(angle)) / 2).item()
+
+
+@alternative("cosine_decay")
+def interpolated(t, learning_rate, total, floor=0.0):
+    return np.interp(np.cos(np.pi * np.clip(t, 0, total) / total), [-1, 1], [floor, learning_rate])
 
 
 @alternative("cosine_decay")
@@ -283,6 +298,15 @@ def shrinks_first(theta, m, v, gradient, t, learning_rate, weight_decay, beta1=0
     m_hat, v_hat = m / (1 - beta1 ** (t + 1)), v / (1 - beta2 ** (t + 1))
     theta = theta * (1 - learning_rate * weight_decay)
     return theta - learning_rate * m_hat / (np.sqrt(v_hat) + epsilon), m, v
+
+
+@alternative("adamw_step")
+def with_the_movement_from_zero(
+    theta, m, v, gradient, t, learning_rate, weight_decay, beta1=0.9, beta2=0.999, epsilon=1e-8
+):
+    zero = np.zeros_like(theta)
+    movement, m, v = the_efficient_order(zero, m, v, gradient, t, learning_rate, beta1, beta2, epsilon)
+    return theta + movement - learning_rate * weight_decay * theta, m, v
 
 
 @alternative("adamw_step")

@@ -178,7 +178,7 @@ def equal_weights(theta, sigma, gradient, t, learning_rate):
 
 @misconception(
     "adagrad_step",
-    "You divide the sum of squares of all but the newest by t + 1: sigma^2 is a mean already, of t squares.",
+    "You add sigma^2 as if it were the sum of the old squares. It is their mean, and stands for t of them.",
     lecture=ADAGRAD,
 )
 def forgets_to_multiply_by_t(theta, sigma, gradient, t, learning_rate):

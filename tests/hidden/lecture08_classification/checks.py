@@ -94,8 +94,11 @@ AUTOGRAD = (
     "torch.autograd.functional.jacobian",
     "torch.autograd.functional.vjp",
     "torch.autograd.functional.jvp",
-    *(f"torch.func.{name}" for name in "grad grad_and_value vjp jvp jacrev jacfwd".split()),
+    *(f"torch.func.{name}" for name in "grad grad_and_value vjp jvp jacrev jacfwd linearize".split()),
+    "torch.autograd.forward_ad.make_dual",
 )
+# What autograd would call for softmax.
+BACKWARD_OPERATORS = ("aten::_softmax_backward_data", "aten::_log_softmax_backward_data")
 # The class learns from what `fit` is given: not from the notebook's own digits, and not with another's fit.
 ELSEWHERE = (
     "broken_camera",
@@ -117,8 +120,12 @@ PROBLEMS = (
     Problem("softmax", forbidden=(*SOFTMAX, *LOSSES), operators=(*SOFTMAX_OPERATORS, *LOSS_OPERATORS)),
     Problem("log_softmax", forbidden=(*SOFTMAX, *LOSSES), operators=(*SOFTMAX_OPERATORS, *LOSS_OPERATORS)),
     Problem("cross_entropy", forbidden=LOSSES, operators=LOSS_OPERATORS),
-    Problem("cross_entropy_gradient", forbidden=(*LOSSES, *AUTOGRAD), operators=LOSS_OPERATORS),
-    Problem("mse_gradient_through_softmax", forbidden=AUTOGRAD),
+    Problem(
+        "cross_entropy_gradient",
+        forbidden=(*LOSSES, *AUTOGRAD),
+        operators=(*LOSS_OPERATORS, *BACKWARD_OPERATORS),
+    ),
+    Problem("mse_gradient_through_softmax", forbidden=AUTOGRAD, operators=BACKWARD_OPERATORS),
     Problem("binary_cross_entropy_with_logits", forbidden=LOSSES, operators=LOSS_OPERATORS),
     Problem("accuracy", forbidden=SCORES),
     Problem("confusion_matrix", forbidden=SCORES),
@@ -179,8 +186,8 @@ def the_dtype_is_chosen(student, rng):
 
 @check("one_hot", points=1, hint="Which labels exist? To NumPy, an index of -1 is the last.")
 def labels_that_do_not_exist_are_refused(student, rng):
-    """A label below 0 or beyond the last class raises ValueError."""
-    seen = {}
+    """A label below 0 or beyond the last class raises ValueError, and the last class does not."""
+    seen = {"K - 1": student.one_hot(np.array([0, 2]), 3)}  # whoever always raises has refused nothing
     for case, labels in {"-1": [0, -1], "K": [3, 0], "K + 4": [[7, 1]]}.items():
         try:
             student.one_hot(np.array(labels), 3)
@@ -496,11 +503,11 @@ def squared_error_keeps_single_precision(student, rng):
     "mse_gradient_through_softmax",
     points=1,
     cost=60,
-    hint="There is a formula: no need to try what happens to the loss.",
+    hint="Can the sum over all probabilities be written once for a whole example, for all of its logits together?",
     compare=EXACTLY,
 )
 def squared_error_of_a_large_batch(student, rng):
-    """The gradient of 40 examples of 30 classes, without trying out each logit."""
+    """The gradient of 40 examples of 30 classes, without a loop over the classes."""
     return student.mse_gradient_through_softmax(rng.normal(size=(40, 30)), rng.integers(30, size=40))
 
 

@@ -1582,7 +1582,7 @@ def mean_precision(labels, predictions, num_classes):
 
 @misconception(
     "macro_f1",
-    "The 2 is missing in the denominator or the numerator: TP / (TP + FP + FN) is the Jaccard index, not F1.",
+    "The 2 in front of TP is missing, above the line and below: TP / (TP + FP + FN) is the Jaccard index, not F1.",
     lecture=SCORES,
 )
 def jaccard_index(labels, predictions, num_classes):
