@@ -20,7 +20,7 @@
 # plate, and where question and name plate fit, something is handed over.** You will
 #
 # 1. measure the relevance between vectors, hide some of them behind masks, and build attention,
-# 2. find out what it can't see (the order of the words), and prove it,
+# 2. find out what it can't see (the order of the words), and measure it,
 # 3. put several heads together, first as a function, then as a module that loads PyTorch's own weights,
 # 4. show that a convolution *is* self-attention with a fixed receptive field, and watch a head learn its field,
 # 5. race self-attention against an RNN: who waits, who forgets, and who does more arithmetic?
@@ -167,7 +167,7 @@ np.testing.assert_allclose(
 )
 
 # %% [markdown]
-# Now look whom "it" asks for. All other words ask for nothing, so they find everything equally irrelevant.
+# See what "it" is looking for. All other words ask for nothing, so they find everything equally irrelevant.
 
 # %% picture="whom_does_it_mean"
 with picture("dot_product_scores"):
@@ -410,7 +410,8 @@ def self_attention(
     b^i = \sum_j \mathrm{softmax}_j\Big(\frac{q^i \cdot k^j}{\sqrt{d_k}}\Big)\, v^j$$
 
     x: (..., n, d) floats, with $a^i$ in row i; w_q, w_k: (d_k, d); w_v: (d_v, d). All of one dtype.
-    mask: as in `scaled_dot_product_attention`, broadcasts to (..., n, n), True = may attend; None hides nothing.
+    mask: as in `scaled_dot_product_attention`, broadcasts to (..., n, n), True = may attend; None hides nothing. A row
+    that may attend to nobody gets weights 0 and the output 0.
     Returns (output, weights): (..., n, d_v) and (..., n, n), in the dtype of x. Gradients flow to x and the matrices.
     """
     ### BEGIN SOLUTION
@@ -444,7 +445,8 @@ np.testing.assert_allclose(
 # An RNN and a CNN are not like that. Mind the difference: an *invariant* layer would give the same outputs in the same
 # places.
 #
-# Measure how far any layer $f$ is from it. (Lecture 12 cures the blindness with positional encoding.)
+# Measure how far any layer $f$ is from it. (Lecture 12 cures the blindness with positional encoding. The picture
+# below has a surprise: a causal mask lets some of the order through. Can you tell how?)
 
 
 # %% problem="permutation_error"
@@ -601,7 +603,7 @@ class MultiHeadAttention(nn.Module):
     """
 
     def __init__(self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True) -> None:
-        """Make the parameters. dropout: the probability, 0 up to 1, with which an attention weight is struck out.
+        """Make the parameters. dropout: the probability, from 0 to below 1, that an attention weight is struck out.
 
         Raises ValueError if `num_heads` does not divide `embed_dim`.
         """
@@ -674,7 +676,7 @@ assert (_ours.eval()(*[torch.ones(1, 30, 4)] * 3)[1] > 0).all(), "In evaluation,
 # %% [markdown]
 # ## 8. A CNN is self-attention within a receptive field
 #
-# The lecture's claim, word for word: *CNN is self-attention that can only attend in a receptive field.* Prove it. A
+# The lecture's claim: *a CNN is self-attention that can only attend within a receptive field.* Prove it. A
 # convolution with kernel size $K$ slides over a sequence; padded with zeros, and with its kernel $w$ centred,
 #
 # $$b^i = \sum_{s=0}^{K-1} w_s\, a^{\,i + s - (K-1)/2} \qquad a^j = 0 \text{ outside the sequence}$$
@@ -1010,8 +1012,8 @@ with picture("compare_layers"):
 # sum so far $l = \sum_j e^{s_j - m}$, and the weighted sum so far $o = \sum_j e^{s_j - m} v^j$. If a later block
 # holds a larger score, $m$ rises, and what was collected with the old $m$ has to shrink accordingly. By what factor?
 #
-# Rabe and Staats (2021) built attention on it, and FlashAttention (Dao et al. 2022) made it the way in which most
-# large language models compute today.
+# Rabe and Staats (2021) computed attention in this way, and FlashAttention (Dao et al. 2022) made it the way in which
+# most large language models compute today.
 #
 # The blocks come from an iterator, and fast memory is scarce: **when you ask for the next block, the last one is
 # overwritten.**

@@ -1,6 +1,7 @@
 """Right solutions of lectures 10 and 11 that look unlike the reference: the hidden tests must accept them."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -127,6 +128,24 @@ def attention_in_double_precision_inside(q, k, v, mask=None):
     return weights @ v, weights
 
 
+class _Attention(NamedTuple):
+    output: torch.Tensor
+    weights: torch.Tensor
+
+
+@alternative("scaled_dot_product_attention")
+def attention_that_never_makes_a_nan(q, k, v, mask=None):
+    """A row without anybody is lowered by 0 and not by minus infinity; the two results have names."""
+    scores = torch.einsum("...id,...jd->...ij", q, k) / np.sqrt(q.shape[-1])
+    seen = torch.tensor(True) if mask is None else mask
+    largest = torch.where(seen, scores, -math.inf).max(dim=-1, keepdim=True).values
+    lowered = scores - torch.where(largest.isfinite(), largest, 0.0)
+    exponentials = torch.where(seen, torch.where(seen, lowered, 0.0).exp(), 0.0)
+    total = exponentials.sum(-1, keepdim=True)
+    weights = exponentials / (total + (total == 0))
+    return _Attention(weights @ v, weights)
+
+
 @alternative("scaled_dot_product_attention")
 def nan_replaced_at_once(q, k, v, mask=None):
     """masked_fill lets no gradient through where it fills, so this NaN does not come back."""
@@ -204,6 +223,15 @@ def heads_with_chunks(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
     if mask is not None:
         weights = weights * mask
     return torch.cat((weights @ v).unbind(dim=-3), dim=-1) @ w_o.T, weights
+
+
+@alternative("multi_head_attention")
+def heads_added_up(x, w_q, w_k, w_v, w_o, num_heads, mask=None):
+    """W^o times heads side by side is a sum: each head through its own columns of W^o."""
+    matrices = zip(*(w.tensor_split(num_heads) for w in (w_q, w_k, w_v)))
+    heads = [self_attention(x, *one, mask) for one in matrices]
+    output = sum(head @ w.T for (head, _), w in zip(heads, w_o.tensor_split(num_heads, dim=1)))
+    return output, torch.stack([weights for _, weights in heads], dim=x.dim() - 2)
 
 
 @alternative("MultiHeadAttention")
@@ -290,14 +318,10 @@ class HeadByHeadWithItsOwnDropout(nn.Module):
 def with_the_attention_function(x, kernel):
     """Attention whose mask leaves one position to look at, or none."""
     n, size = x.shape[-2], kernel.shape[-1]
-    nothing = torch.zeros(n, 1, dtype=x.dtype)
+    i, nothing = torch.arange(n), torch.zeros(n, 1, dtype=x.dtype)
     output, weights = 0, []
     for s in range(size):
-        mask = (
-            torch.diag(torch.ones(max(0, n - abs(s - size // 2))).bool(), s - size // 2)
-            if abs(s - size // 2) < n
-            else torch.zeros(n, n).bool()
-        )
+        mask = i.unsqueeze(0) - i.unsqueeze(1) == s - size // 2
         head, share = scaled_dot_product_attention(nothing, nothing, F.linear(x, kernel[:, :, s]), mask)
         output, weights = output + head, [*weights, share]
     return output, torch.stack(weights)
@@ -338,6 +362,17 @@ def by_sorted_distance(weights, mass=0.9):
     return enough.int().argmax(dim=-1)
 
 
+@alternative("learned_receptive_field")
+def by_counting_in_numpy(weights, mass=0.9):
+    weights = weights.double().numpy()
+    radii = np.zeros(weights.shape[:-1], dtype=np.int64)
+    for index in np.ndindex(*radii.shape):
+        distance = np.abs(np.arange(weights.shape[-1]) - index[-1])
+        collected = np.bincount(distance, weights[index], len(distance)).cumsum()
+        radii[index] = np.searchsorted(collected, mass * weights[index].sum() - 1e-6)
+    return torch.from_numpy(radii)
+
+
 @alternative("rnn_forward")
 def with_a_filled_tensor(x, h_0, w_x, w_h, bias):
     projected = F.linear(x, w_x, bias)
@@ -346,6 +381,15 @@ def with_a_filled_tensor(x, h_0, w_x, w_h, bias):
         h = (projected[..., t, :] + (w_h @ h.unsqueeze(-1)).squeeze(-1)).tanh()
         states += [h.unsqueeze(-2)]
     return torch.cat(states, dim=-2)
+
+
+@alternative("rnn_forward")
+def states_written_in_place(x, h_0, w_x, w_h, bias):
+    states, h = torch.empty(*x.shape[:-1], h_0.shape[-1], dtype=x.dtype), h_0
+    for t in range(x.shape[-2]):
+        h = torch.tanh(torch.einsum("hd,...d->...h", w_x, x[..., t, :]) + torch.einsum("hk,...k->...h", w_h, h) + bias)
+        states[..., t, :] = h
+    return states
 
 
 @alternative("rnn_forward")
@@ -397,3 +441,19 @@ def a_mean_that_is_kept_normalized(q, blocks):
             output = torch.exp(log_mass - both) * output + torch.exp(mass - both) * mean
             log_mass = both
     return output
+
+
+@alternative("streaming_attention")
+def in_numpy_and_double_precision(q, blocks):
+    queries, kept = q.numpy().astype(float), None
+    for k, v in blocks:
+        keys, values = k.numpy().astype(float), v.numpy().astype(float)
+        scores = (queries[:, None] * keys).sum(-1) / np.sqrt(keys.shape[1])
+        largest = scores.max(axis=1) if kept is None else np.maximum(scores.max(axis=1), kept[0])
+        weights = np.exp(scores - largest[:, None])
+        total, output = weights.sum(axis=1), weights @ values
+        if kept is not None:
+            shrink = np.exp(kept[0] - largest)
+            total, output = total + shrink * kept[1], output + shrink[:, None] * kept[2]
+        kept = largest, total, output
+    return torch.tensor(kept[2] / kept[1][:, None], dtype=q.dtype)

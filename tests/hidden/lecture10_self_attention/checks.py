@@ -59,12 +59,15 @@ CONVOLUTION = (
     "numpy.convolve",
     "numpy.correlate",
 )
-CONVOLUTION_OPERATORS = tuple(
-    f"aten::{name}"
-    for name in (
-        "convolution _convolution convolution_overrideable mkldnn_convolution conv1d conv2d conv3d conv_tbc "
-        "_slow_conv2d_forward thnn_conv2d conv_transpose1d conv_transpose2d"
-    ).split()
+CONVOLUTION_OPERATORS = (
+    *(
+        f"aten::{name}"
+        for name in (
+            "convolution _convolution convolution_overrideable mkldnn_convolution conv1d conv2d conv3d conv_tbc "
+            "_slow_conv2d_forward thnn_conv2d conv_transpose1d conv_transpose2d"
+        ).split()
+    ),
+    "mkldnn::_convolution_pointwise",
 )
 RECURRENT = (
     *(f"torch.nn.{name}" for name in "RNN RNNCell RNNBase RNNCellBase LSTM LSTMCell GRU GRUCell".split()),
@@ -419,9 +422,11 @@ def self_attention_with_a_mask(student, rng):
     x, (w_q, w_k, w_v) = tensor(rng, 4, 3), tensor(rng, 3, 3, 3)
     causal = torch.ones(4, 4, dtype=torch.bool).tril()
     some = torch.tensor([[False, True, True, False], [True] * 4, [True, False, True, False], [False] * 3 + [True]])
+    nobody = torch.tensor([[True, False, True, True], [False] * 4, [True] * 4, [True] * 4])
     return {
         "causal": student.self_attention(x, w_q, w_k, w_v, causal),
         "some hidden": student.self_attention(x, w_q, w_k, w_v, some),
+        "one sees nobody": student.self_attention(x, w_q, w_k, w_v, nobody),
     }
 
 
@@ -671,10 +676,12 @@ def _dropped(observed):
     )
     kept = after != 0
     heads = after @ np.stack([values[..., :2], values[..., 2:]], axis=1)
+    patterns = kept.reshape(-1, *kept.shape[-2:])
     return {
         "output dropped": bool((output == 0).mean() > 0.1),
         "dropped": bool(abs((~kept).mean() - 0.25) < 0.04),
         "one by one": bool((~kept).all(axis=-1).mean() < 0.02 and (~kept).all(axis=-2).mean() < 0.02),
+        "alike in two heads or sentences": len(np.unique(patterns, axis=0)) < len(patterns),
         "unchanged": bool(np.allclose(after, before, rtol=1e-4)),
         "the others divided by 1 - p": bool(np.allclose(after[kept] * 0.75, before[kept], rtol=1e-4)),
         "output": bool(np.allclose(output, np.concatenate([heads[:, 0], heads[:, 1]], axis=-1), atol=1e-4)),

@@ -712,6 +712,17 @@ def mask_not_handed_on(x, w_q, w_k, w_v, mask=None):
 
 @misconception(
     "self_attention",
+    "Where a row may attend to nobody you get NaN: a softmax over nothing but minus infinity is 0/0.",
+    lecture=MASKS,
+)
+def self_attention_gives_nan(x, w_q, w_k, w_v, mask=None):
+    scores = _plain(x @ w_q.mT, x @ w_k.mT)
+    weights = torch.softmax(_hidden(scores, mask, -math.inf), dim=-1)
+    return weights @ (x @ w_v.mT), weights
+
+
+@misconception(
+    "self_attention",
     "Your mask is transposed: row i asks, column j answers. With a causal mask, everybody would see the future only.",
     lecture=MASKS,
 )
@@ -1124,6 +1135,31 @@ class SurvivorsDoNotGrow(_Parts):
 
 @misconception(
     "MultiHeadAttention",
+    "You draw once which weights to drop, and strike out the same ones in every head and every sentence. Each weight "
+    "has a draw of its own.",
+    lecture=HEADS,
+)
+class OneDrawForAllHeads(_Parts):
+    def after_softmax(self, weights):
+        if not self.training:
+            return weights
+        return weights * (torch.rand(weights.shape[-2:]) >= self.dropout) / (1 - self.dropout)
+
+
+@misconception(
+    "MultiHeadAttention",
+    "You take p for the probability to *keep* a weight. It is the probability to strike it out.",
+    lecture=HEADS,
+)
+class KeepsWithProbabilityP(_Parts):
+    def after_softmax(self, weights):
+        if not self.training or not self.dropout:
+            return weights
+        return weights * (torch.rand_like(weights) < self.dropout) / self.dropout
+
+
+@misconception(
+    "MultiHeadAttention",
     "Dropout acts on your scores, before the softmax. A score of 0 is no silence: drop the weights after it.",
     lecture=HEADS,
 )
@@ -1167,12 +1203,9 @@ class TrueMeansHidden(_Parts):
 )
 class MaskWithoutHeads(_Parts):
     def forward(self, query, key, value, mask=None):
-        if mask is not None and mask.ndim > 2:
-            mask = mask.squeeze(-2)[..., None, :] if mask.shape[-2] == 1 else mask
-            q, k, v = self.projected(query, key, value)
-            weights = self.after_softmax(_shares(_plain(q, k), mask))
-            return self.out_proj(_merge(weights @ v)), weights
-        return super().forward(query, key, value, mask)
+        q, k, v = self.projected(query, key, value)
+        weights = self.after_softmax(_shares(self.scores(q, k), mask))
+        return self.out_proj(_merge(weights @ v)), weights
 
 
 @misconception(
