@@ -1,14 +1,11 @@
 """Hidden tests of lecture 8: what an implementation of each piece of a classifier gives."""
 
-from functools import cache
-
 import numpy as np
 import sklearn._loss.loss  # what is forbidden below is loaded here, once, and not again with each notebook
 import sklearn.calibration
 import sklearn.metrics
 import sklearn.neighbors
 import torch
-from sklearn.datasets import load_digits
 
 from grader import Problem, at_least, at_most, check, close, each
 
@@ -694,51 +691,11 @@ def classes_that_do_not_exist_here(student, rng):
 
 # ---------------------------------------------------------------- SoftmaxClassifier
 
-# Of the hidden camera's test images the student's process gets the pixels alone.
-_CAMERA, _SMALL_CAMERA = 7_316_204_985_118_347, 2_094_417_753_600_291
 
-
-def _exposures(seed):
-    """The images and labels of a broken camera: of the first 1200 to train, and of the other 597 to test."""
-    rng = np.random.default_rng(seed)
-    images, digits = load_digits(return_X_y=True)
-    order, renumber, jumble = rng.permutation(len(images)), rng.permutation(10), rng.permutation(64)
-    parts = []
-    for part in np.split(order, [1200]):
-        partner = part.copy()
-        for digit in range(10):
-            same = digits[part] == digit
-            partner[same] = rng.permutation(part[same])
-        share = rng.uniform(0.7, 1.0, size=(len(part), 1))
-        exposed = (share * images[part] + (1 - share) * images[partner]) * rng.normal(1, 0.15, size=(len(part), 64))
-        parts += [exposed[:, jumble], renumber[digits[part]]]
-    return parts
-
-
-def _camera(seed, scale=1.0, shift=0.0):
-    """Training images, training labels and test images, as tensors."""
-    train, labels, test, _ = _exposures(seed)
-    images = [torch.tensor(scale * part + shift, dtype=torch.float32) for part in (train, test)]
-    return images[0], torch.tensor(labels), images[1]
-
-
-@cache
-def _labels(seed):
-    """The labels of the test images. Only the trusted process asks for them."""
-    return _exposures(seed)[3]
-
-
-def _share_right(seed, count=None):
-    """An `after`: the share of right predictions for the first `count` test images of a camera."""
-
-    def share(predictions):
-        labels = _labels(seed)[:count]
-        found = np.asarray(predictions)
-        if found.shape != labels.shape:
-            raise ValueError(f"predictions of shape {found.shape}")
-        return float(np.mean(found == labels))
-
-    return share
+def _tensors(images, labels, test, scale=1.0):
+    """Training images, training labels and test images of a camera (see answers.py), as tensors."""
+    train, test = (torch.tensor(scale * part, dtype=torch.float32) for part in (images, test))
+    return train, torch.tensor(labels), test
 
 
 def _is_distribution(p, shape):
@@ -746,29 +703,18 @@ def _is_distribution(p, shape):
     return p.shape == shape and bool(np.all(p >= 0) and np.allclose(p.sum(axis=1), 1, atol=1e-4))
 
 
-def _surprise(observed):
-    """The mean surprise at the right class, if what was returned are the probabilities that belong to the logits."""
-    labels = _labels(_CAMERA)
-    p, logits = (np.asarray(observed[name], dtype=np.float64) for name in ("probabilities", "logits"))
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    softmax = shifted / shifted.sum(axis=1, keepdims=True)
-    if not _is_distribution(p, (len(labels), 10)) or not np.allclose(p, softmax, atol=1e-4):
-        return float("nan")
-    with np.errstate(divide="ignore"):
-        return float(-np.mean(np.log(p[np.arange(len(labels)), labels])))
-
-
 @check(
     "SoftmaxClassifier",
     points=4,
     hint="Does the loss still fall when you stop, and does it fall at all from the first update on?",
     compare=at_least(0.93),
-    after=_share_right(_CAMERA),
+    given="camera",
+    after="share_right",
     seconds=60,
 )
-def unseen_digits(student, rng):
+def unseen_digits(student, rng, *camera):
     """Of the unseen digits of another broken camera, 93 % or more are right."""
-    train, labels, test = _camera(_CAMERA)
+    train, labels, test = _tensors(*camera)
     classifier = student.SoftmaxClassifier(64, 10)
     classifier.fit(train, labels)
     return classifier.predict(test)
@@ -779,12 +725,13 @@ def unseen_digits(student, rng):
     points=2,
     hint="Which function makes them of the logits, once? And is the classifier too sure of itself?",
     compare=at_most(0.6),
-    after=_surprise,
+    given="camera",
+    after="surprise",
     seconds=60,
 )
-def surprise_at_unseen_digits(student, rng):
+def surprise_at_unseen_digits(student, rng, *camera):
     """The probabilities are the softmax of the logits, and unseen labels surprise by at most 0.6 on average."""
-    train, labels, test = _camera(_CAMERA)
+    train, labels, test = _tensors(*camera)
     classifier = student.SoftmaxClassifier(64, 10)
     classifier.fit(train, labels)
     with torch.no_grad():
@@ -796,12 +743,13 @@ def surprise_at_unseen_digits(student, rng):
     points=2,
     hint="What does predict need to know of the other images? And what of the training images?",
     compare=at_least(0.9),
-    after=_share_right(_CAMERA, 150),
+    given="camera",
+    after="share_right_of_150",
     seconds=60,
 )
-def one_digit_at_a_time(student, rng):
+def one_digit_at_a_time(student, rng, *camera):
     """Unseen digits that come one at a time are predicted as well."""
-    train, labels, test = _camera(_CAMERA)
+    train, labels, test = _tensors(*camera)
     classifier = student.SoftmaxClassifier(64, 10)
     classifier.fit(train, labels)
     return torch.cat([classifier.predict(image[None]).reshape(1) for image in test[:150]])
@@ -828,14 +776,15 @@ def a_class_without_training_examples(student, rng):
     points=1,
     hint="Lecture 7: what should happen to features before they meet the weights?",
     compare=at_least(0.9),
-    after=lambda cases: min(_share_right(_SMALL_CAMERA)(predictions) for predictions in cases.values()),
+    given="another_camera",
+    after="smallest_share_right",
     seconds=60,
 )
-def any_unit_of_brightness(student, rng):
+def any_unit_of_brightness(student, rng, *camera):
     """Whether paper and ink are 0 and 1 or 0 and 65535, nothing else has to be changed."""
     seen = {}
     for unit, scale in {"0 to 1": 1 / 16, "0 to 65535": 65535 / 16}.items():
-        train, labels, test = _camera(_SMALL_CAMERA, scale)
+        train, labels, test = _tensors(*camera, scale)
         classifier = student.SoftmaxClassifier(64, 10)
         classifier.fit(train, labels)
         seen[unit] = classifier.predict(test)
