@@ -40,7 +40,7 @@
 # | symbol | in code | what it is |
 # |---|---|---|
 # | $x^n$, $\hat y^n$ | `x`, `target` | example number $n$ of $N$: the input, and the true value (with the hat) |
-# | $y^n$ | | what the model says for $x^n$ |
+# | $y^n$ | `y` | what the model says for $x^n$ |
 # | $\sigma$ | `sigmoid` | the sigmoid, $\sigma(z) = 1 / (1 + e^{-z})$ |
 # | $b$ | `bias` | the constant of the model |
 # | $c_i$, $b_i$, $w_i$ | `c`, `b`, `w` | height, shift and steepness of step $i$ |
@@ -140,6 +140,7 @@ def sigmoid(x: np.ndarray | float) -> np.ndarray | float:
     Returns values between 0 and 1, in the shape and the dtype of x, and as exact as that dtype allows (what counts is
     the absolute error). A single number gives a single number (a scalar, or an array without dimensions): of x's dtype
     for a NumPy scalar, of double precision for a Python float. No warning is shown. x is not changed.
+    Use array operations: the model of Section 4 asks for thousands of values at once.
     """
     ### BEGIN SOLUTION
     e = np.exp(-np.abs(x))  # at most 1: it cannot overflow
@@ -311,7 +312,7 @@ def sum_of_sigmoids(x: np.ndarray, theta: np.ndarray) -> np.ndarray:
     theta: all parameters, shape (1 + 3n,), the dtype of x: b, then all c_i, then all b_i, then all w_i. With n = 0
         there is only b, and y = b everywhere.
     Returns y, shape (N,), in the dtype of x. Neither x nor theta is changed.
-    Use array operations, without a Python loop over the N positions or the n steps.
+    Use array operations, without a Python loop over the N positions or the n steps, here or in your `sigmoid`.
     """
     ### BEGIN SOLUTION
     bias, c, b, w = unpack(theta)
@@ -529,7 +530,7 @@ def learning_rate_cases(losses: np.ndarray) -> str:
        L^h - L^T  >=  (L^0 - L^T) / 10,  with h = T // 2. (So a curve that never moves is "too small".)
     4. "good": none of these.
 
-    Only ratios matter: the answer is the same for 1000 · losses and for losses + 1000.
+    Only the shape of the curve matters: the answer is the same for 1000 · losses and for losses + 1000.
     """
     ### BEGIN SOLUTION
     fall = losses[0] - losses[-1]

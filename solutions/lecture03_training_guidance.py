@@ -356,12 +356,17 @@ with picture("polynomial_features", "ridge_fit", "train_validation_split", "sele
     for column, name, color in [(0, "training", BLUE), (1, "validation", ORANGE), (2, "test", GREY)]:
         axes.plot(degrees, losses[:, column], "o-", color=color, markersize=4, label=name)
     axes.axhline(NOISE**2, color="0.85", linestyle="--", zorder=0)
-    axes.annotate("the waves:\nnobody stays below", (12, NOISE**2 * 1.15), color=GREY, fontsize=9, ha="right")
+    axes.annotate(
+        "the waves: the lowest loss\nto hope for on new data", (12, NOISE**2 * 1.15), color=GREY, fontsize=9, ha="right"
+    )
     axes.plot(best, losses[best, 1], "o", markersize=14, markerfacecolor="none", color=RED, label="your choice")
     axes.set(xlabel="degree $d$", ylabel="loss (m²)", yscale="log", ylim=(0.01, 20), title="One curve only falls")
     axes.legend(frameon=False, loc="upper center")
 
 # %% [markdown]
+# Is the loss of your choice below the dashed line? The training loss can be: it has learned the waves by heart. A
+# validation loss can be by luck alone, and it had thirteen tries. How far does luck reach?
+#
 # ### The best of a thousand coin flippers
 #
 # May you choose by the *test* set instead? Here are a thousand useless models. Each flips a coin for every one of
@@ -1013,7 +1018,14 @@ with picture("polynomial_features", "ridge_fit", "bias_and_variance"):
     panels[3].plot(degrees, parts[:, 0], "o-", markersize=3, color=BLUE, label="bias²")
     panels[3].plot(degrees, parts[:, 1], "o-", markersize=3, color=ORANGE, label="variance")
     panels[3].plot(degrees, parts.sum(axis=1), color="black", label="their sum")
-    panels[3].set(xlabel="degree $d$", ylabel="m²", yscale="log", ylim=(5e-4, 5), title="A bargain in the middle")
+    panels[3].set(
+        xlabel="degree $d$",
+        ylabel="m²",
+        yscale="log",
+        ylim=(5e-4, 5),
+        title="A bargain in the middle",
+        xticks=degrees[::2],
+    )
     panels[3].legend(frameon=False)
 
 # %% [markdown]

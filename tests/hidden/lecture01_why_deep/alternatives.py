@@ -267,6 +267,15 @@ def example_by_example(x, weights, biases):
     return np.array([one(row) for row in x])
 
 
+@alternative("mlp_forward")
+def with_an_absolute_value_for_the_relu(x, weights, biases):
+    a = x
+    for W, b in zip(weights, biases):
+        z = np.matmul(a, np.transpose(W)) + b[np.newaxis, :]
+        a = (z + np.abs(z)) / 2
+    return z
+
+
 @alternative("count_parameters")
 def layer_by_layer(widths):
     total = 0
@@ -324,6 +333,13 @@ def folding_from_both_sides(depth):
     weights = [np.array([[-2.0], [2.0]])] + [np.array([[2.0, 2.0], [-2.0, -2.0]]) for _ in range(depth - 1)]
     biases = [np.array([1.0, -1.0])] + [np.array([-1.0, 1.0]) for _ in range(depth - 1)]
     return [*weights, -np.ones((1, 2))], [*biases, np.array([1.0])]
+
+
+@alternative("sawtooth_network")
+def with_neurons_of_odd_sizes(depth):
+    # relu(3x) and relu(7x - 3.5): no weight between the layers is a power of two, and rounding doubles with each fold.
+    first, tent = np.array([[3.0], [7.0]]), np.array([[2 / 3, -4 / 7]])
+    return [first, *[first @ tent] * (depth - 1), tent], [np.array([0.0, -3.5])] * depth + [np.zeros(1)]
 
 
 @alternative("count_linear_pieces")

@@ -189,6 +189,16 @@ def with_a_loop_over_folds(n_examples, n_folds, rng):
 # ---------------------------------------------------------------- cross_validation_score
 
 
+@alternative("n_fold_splits")
+def drawing_fold_after_fold(n_examples, n_folds, rng):
+    rest, splits = set(range(n_examples)), []
+    for k in range(n_folds):
+        fold = rng.choice(sorted(rest), size=len(rest) // (n_folds - k), replace=False)
+        rest -= set(fold.tolist())
+        splits.append((np.setdiff1d(np.arange(n_examples), fold), fold))
+    return splits
+
+
 @alternative("cross_validation_score")
 def with_running_sums(x, y, splits, fit, loss):
     total, count = 0.0, 0
@@ -352,6 +362,14 @@ def with_torchs_coins(x, p, training, rng):
 # ---------------------------------------------------------------- random_shift
 
 
+@alternative("dropout")
+def choosing_each_factor(x, p, training, rng):
+    if not training or p == 0:
+        return x
+    factors = rng.choice([0.0, 1 / (1 - p)], p=[p, 1 - p], size=x.size)
+    return x * factors.reshape(x.shape).astype(x.dtype)
+
+
 @alternative("random_shift")
 def rolling_and_wiping(images, max_shift, rng):
     out = np.empty_like(images)
@@ -417,3 +435,14 @@ def from_the_moments(fit, draw, x, truth, n_sets, rng):
     misses = np.stack([fit(a, b)(x) - truth for a, b in sets])
     bias = np.mean(misses.mean(axis=0) ** 2)
     return bias, np.mean(misses**2) - bias
+
+
+@alternative("bias_and_variance")
+def with_running_updates(fit, draw, x, truth, n_sets, rng):
+    average, squares = np.zeros(len(x)), np.zeros(len(x))
+    for k in range(1, n_sets + 1):
+        prediction = fit(*draw(rng))(x)
+        step = prediction - average
+        average = average + step / k
+        squares = squares + step * (prediction - average)
+    return np.square(average - truth).mean(), squares.mean() / n_sets

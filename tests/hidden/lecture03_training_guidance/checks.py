@@ -36,12 +36,13 @@ LINEAR_MODELS = (
         f"sklearn.linear_model.{name}.fit"
         for name in (
             "Ridge RidgeCV RidgeClassifier LinearRegression ElasticNet ElasticNetCV Lasso LassoCV BayesianRidge "
-            "ARDRegression SGDRegressor HuberRegressor TweedieRegressor LassoLars"
+            "ARDRegression SGDRegressor HuberRegressor TweedieRegressor LassoLars Lars"
         ).split()
     ),
     "sklearn.linear_model.ridge_regression",
     "sklearn.linear_model._ridge.ridge_regression",
     "sklearn.linear_model._ridge._ridge_regression",
+    *(f"sklearn.linear_model._ridge._solve_{solver}" for solver in ("cholesky", "svd", "lsqr", "sparse_cg")),
     "sklearn.kernel_ridge.KernelRidge.fit",
 )
 POLYNOMIALS = ("sklearn.preprocessing.PolynomialFeatures.fit", "sklearn.preprocessing.PolynomialFeatures.transform")
