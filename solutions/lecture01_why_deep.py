@@ -116,7 +116,7 @@ axes.scatter(position, height, s=16, color=BLUE, alpha=0.7, label="sixty hikers"
 line = np.polynomial.Polynomial.fit(position, height, deg=1)
 axes.plot(WAYPOINTS, line(WAYPOINTS), color=ORANGE, label="the best straight line")
 axes.set(xlabel="position $x$ (km from the hut)", ylabel=r"height $\hat y$ (100 m)", title="The ridge trail")
-axes.legend(frameon=False)
+_ = axes.legend(frameon=False)
 
 # %% [markdown]
 # ## 1. A soft step

@@ -136,7 +136,7 @@ figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 draw_harbour(axes)
 axes.plot(*gauge(30, np.random.default_rng(2), storm=1.0), "x", color=RED, markersize=5, label="autumn, in a storm")
 axes.set(ylabel="depth (m)", title="Thirty readings of a summer")
-axes.legend(frameon=False, loc="lower right")
+_ = axes.legend(frameon=False, loc="lower right")
 
 # %% [markdown]
 # ## 1. Models from stiff to flexible

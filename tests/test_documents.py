@@ -20,7 +20,7 @@ ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}
 # `make` sets up an environment of its own: scripts/demo is run below, the suite is what you are reading.
 MADE = ("make demo", "make test", "make lint")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("documents")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("documents"), pytest.mark.timeout(900)]
 
 
 def blocks(document: str, language: str) -> list[str]:

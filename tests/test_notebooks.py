@@ -39,6 +39,7 @@ def test_the_solved_notebook_runs_through_without_an_error_or_a_warning(name: st
     cells = run(source_notebook(Material(COURSE, name)), tmp_path)
     assert [f"{error.ename}: {error.evalue}" for error in outputs(cells, "error")] == []
     assert [stream.text for stream in outputs(cells, "stream") if stream.name == "stderr"] == []
+    assert outputs(cells, "execute_result") == []  # such as <matplotlib.legend.Legend at 0x7f...>
     assert pictures(cells) >= 2
 
 
