@@ -57,11 +57,18 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_readme_names_only_make_targets_that_exist():
-    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
-    named = re.findall(r"make (\w+)", " ".join(commands("README.md") + commands("CONTRIBUTING.md")))
+    named = re.findall(r"make ([\w-]+)", " ".join(commands("README.md") + commands("CONTRIBUTING.md")))
 
     assert set(named) <= set(targets)
+
+
+def test_the_curriculum_names_every_problem_and_is_up_to_date():
+    """The script fails where a problem stands beside no line of the lecture notes."""
+    made = subprocess.run([sys.executable, "scripts/curriculum"], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout == (ROOT / "docs" / "curriculum.md").read_text(encoding="utf-8"), "run: make docs"
 
 
 def test_every_command_of_the_readme_works(course: Path):
