@@ -109,6 +109,9 @@ def build(
 @app.command(epilog="Example: `grader validate lecture05_batch_and_momentum --json`")
 def validate(
     assignments: AssignmentArguments = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, help="Another seed than the course's: next year's, say.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
     course: CourseOption = Path("."),
 ) -> None:
@@ -119,6 +122,8 @@ def validate(
 
     with _told():
         loaded = load_course(course)
+        if seed is not None:
+            loaded = loaded.model_copy(update={"seed": seed})
         with _sandbox(loaded) as sandbox:
             found = [validate_assignment(Material(loaded, name), sandbox) for name in _names(loaded, assignments)]
     if as_json:

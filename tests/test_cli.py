@@ -250,3 +250,11 @@ def test_autograde_grades_a_class_into_the_gradebook_and_again_only_what_changed
 def test_autograde_of_a_student_who_handed_nothing_in_is_told(course):
     text = said("autograde", "tiny", "--student", "student99", code=2)
     assert "submitted/student99/tiny is missing: student99 has handed nothing in" in text
+
+
+@pytest.mark.slow
+def test_validate_with_the_seed_of_another_year(course):
+    run("build")
+    (found,) = json.loads(run("validate", "--seed", "2028", "--json").stdout)
+    assert found["valid"]
+    assert "Invalid value for '--seed'" in said("validate", "--seed", "-1", code=2)
