@@ -27,7 +27,9 @@ def examination(rng):
     return noisy[:TRAINING], LABELS[:TRAINING], noisy[TRAINING:]
 
 
-def share_right(predicted):
-    """The accuracy on the hidden images."""
-    labels = LABELS[TRAINING:]
-    return float(np.mean(predicted == labels)) if np.shape(predicted) == labels.shape else predicted
+def share_right(observed):
+    """The accuracy on the hidden images; 0 if the logits would be the same with any other kernels."""
+    classes, labels = observed["classes"], LABELS[TRAINING:]
+    if np.array_equal(observed["logits"], observed["logits with other kernels"]):
+        return 0.0
+    return float(np.mean(classes == labels)) if np.shape(classes) == labels.shape else classes

@@ -30,7 +30,8 @@ CONVOLUTION = (
         ("scipy.signal",),
         "convolve convolve2d correlate correlate2d fftconvolve oaconvolve sepfir2d lfilter",
     ),
-    *_names(("scipy.ndimage",), "convolve convolve1d correlate correlate1d generic_filter"),
+    *_names(("scipy.signal._sigtools",), "_convolve2d _correlateND _linear_filter"),
+    *_names(("scipy.ndimage",), "convolve convolve1d correlate correlate1d generic_filter vectorized_filter"),
     *_names(("scipy.linalg",), "convolution_matrix"),
 )
 CONVOLUTION_OPERATORS = (
@@ -62,7 +63,12 @@ POOLING = (
         "MaxPool1d MaxPool2d MaxPool3d AdaptiveMaxPool2d FractionalMaxPool2d MaxUnpool2d AvgPool1d AvgPool2d AvgPool3d "
         "AdaptiveAvgPool2d LPPool2d",
     ),
-    *_names(("scipy.ndimage",), "maximum_filter uniform_filter generic_filter grey_dilation zoom"),
+    *_names(
+        ("scipy.ndimage",),
+        "maximum_filter maximum_filter1d minimum_filter minimum_filter1d rank_filter percentile_filter uniform_filter "
+        "uniform_filter1d generic_filter vectorized_filter grey_dilation grey_erosion zoom",
+    ),
+    *_names(("scipy.signal",), "order_filter"),
 )
 POOLING_OPERATORS = (
     "aten::max_pool2d",
@@ -962,11 +968,18 @@ def predictions_are_steady(student, rng, images, labels, hidden):
     hint="Watch the accuracy on images that you hold back: is it training that fails, or generalization?",
 )
 def hidden_images_are_told_apart(student, rng, images, labels, hidden):
-    """Trained on 1200 images, the network is right on 97 % of 597 others."""
+    """Trained on 1200 images, the network is right on 97 % of 597 others, and its kernels have a share in that."""
     images, labels, hidden = _tensors(images, labels, hidden)
     network = student.ConvNet()
     network.fit(images, labels)
-    return network.predict(hidden)
+    classes = network.predict(hidden)
+    network.eval()
+    with torch.no_grad():
+        logits = network(hidden[:6])
+        for parameter in network.parameters():
+            if parameter.dim() == 4 and parameter[0, 0].numel() > 1:
+                parameter.add_(torch.randn_like(parameter))
+        return {"classes": classes, "logits": logits, "logits with other kernels": network(hidden[:6])}
 
 
 # --- convolution_matrix (bonus) ---
