@@ -631,8 +631,8 @@ assert got == "saddle", (
 
 # %% [markdown]
 # Time for a map of the mountains. From many places we let Newton's method run to the nearest critical point (it does not
-# care of which kind), and your function says what was found. Every valley should lie in the green, every summit on the
-# white. And between any two valleys that are neighbours: a pass.
+# care of which kind), and your function says what was found. Every valley should lie in the blue or green, every
+# summit on the brown or white. And between any two valleys that are neighbours: a pass.
 
 # %% picture="the_map"
 with picture("hessian", "classify_critical_point"):

@@ -1095,7 +1095,8 @@ with picture("affine_grid", "grid_sample", "SpatialTransformer"):
 class ConvNet(nn.Module):
     """A convolutional network that learns to tell ten classes of 8 × 8 pictures apart.
 
-    It has at least one convolutional layer with a kernel larger than 1 × 1, and at most 200,000 parameters.
+    It has at least one convolutional layer (weights of shape (O, C, kh, kw), with a kernel larger than 1 × 1) on which
+    the logits depend, and at most 200,000 parameters.
     """
 
     def __init__(self) -> None:

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from torch import nn
 
 from solutions import lecture09_convolution as lecture
 
+ANSWERS = Path(__file__).parent / "hidden" / "lecture09_convolution" / "answers.py"
 SEEDS = range(5)
 # (kernel height, kernel width, stride, padding)
 SHAPES = [(1, 1, 1, 0), (3, 2, 1, 0), (3, 3, 2, 1), (2, 4, 3, 2), (5, 3, 1, 2)]
@@ -218,6 +221,37 @@ def test_convolution_matrix_of_one_row_is_scipy_s(rng):
     w = rng.normal(size=4)
     expected = scipy.linalg.convolution_matrix(w[::-1], 9, mode="valid")
     assert_close(lecture.convolution_matrix(w.reshape(1, 1, 1, 4), 1, 9), expected)
+
+
+def test_the_hidden_labels_are_those_of_the_hidden_images_whatever_the_noise(rng):
+    answers = runpy.run_path(str(ANSWERS))
+    images, labels, hidden = answers["examination"](rng)
+    assert (images.shape, labels.shape, hidden.shape) == ((1200, 1, 8, 8), (1200,), (597, 1, 8, 8))
+    assert images.dtype == hidden.dtype == np.float32
+    digits = load_digits()
+    originals = digits.images.reshape(-1, 64) / 16
+    upright = np.concatenate([images, hidden])[:, 0].transpose(0, 2, 1).reshape(-1, 64)
+    found = scipy.spatial.distance.cdist(upright, originals).argmin(axis=1)
+    assert len(set(found)) == len(originals)
+    shown, _ = lecture.mail(0, 1200)
+    assert set(found[:1200]) == set(scipy.spatial.distance.cdist(shown.reshape(-1, 64), originals).argmin(axis=1))
+    in_the_order_of_mail = np.random.default_rng(9).permutation(len(originals))[1200:]
+    assert np.mean(found[1200:] == in_the_order_of_mail) < 0.05, "The notebook tells where which hidden image is."
+    renumbered = (3 * digits.target[found] + 4) % 10
+    np.testing.assert_array_equal(renumbered[:1200], labels)
+
+    def share_right(classes, change=1.0):
+        logits = np.zeros((6, 10))
+        return answers["share_right"](
+            {"classes": classes, "logits": logits, "logits with other kernels": logits + change}
+        )
+
+    assert share_right(renumbered[1200:]) == 1.0
+    assert share_right(renumbered[1200:], change=0.0) == 0.0
+    wrong = renumbered[1200:].copy()
+    wrong[:60] += 1
+    assert share_right(wrong) == 537 / 597
+    assert share_right(None) is None
 
 
 @pytest.mark.slow

@@ -235,7 +235,7 @@ def bend_of_one_parameter(student, rng):
     }
 
 
-@check("hessian", points=4, hint="Each slope depends on every parameter: that makes d times d numbers.")
+@check("hessian", points=3, hint="Each slope depends on every parameter: that makes d times d numbers.")
 def bend_in_every_pair_of_parameters(student, rng):
     """H holds the second derivative for every pair of parameters."""
     place = normal(rng, 4)
@@ -246,7 +246,7 @@ def bend_in_every_pair_of_parameters(student, rng):
     }
 
 
-@check("hessian", points=3, hint="The loss of a network is a function of its parameters like any other.")
+@check("hessian", points=2, hint="The loss of a network is a function of its parameters like any other.")
 def bend_of_a_network(student, rng):
     """The Hessian of the lecture's network, at its saddle point and elsewhere, and of two larger ones."""
     return {
@@ -266,7 +266,7 @@ def a_plain_slope_does_not_bend(student, rng):
     }
 
 
-@check("hessian", points=2, hint="Derivatives are exact, differences are not: differentiate both times.")
+@check("hessian", points=4, hint="Derivatives are exact, differences are not: differentiate both times.")
 def fine_wrinkles(student, rng):
     """The Hessian is exact even where the ground is finely wrinkled."""
     return student.hessian(wrinkled, normal(rng, 3))

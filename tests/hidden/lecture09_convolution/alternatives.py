@@ -269,6 +269,20 @@ def share_by_share(dy, shape, kernel, stride=None, padding=0):
     return dx
 
 
+@alternative("avg_pool2d_backward")
+def rows_and_columns_apart(dy, shape, kernel, stride=None, padding=0):
+    """A window is a stretch of rows times a stretch of columns, and so are its shares."""
+    step = kernel if stride is None else stride
+
+    def shares(size, places):
+        table = np.zeros((size, places))
+        for place in range(places):
+            table[max(place * step - padding, 0) : place * step - padding + kernel, place] = 1
+        return table / table.sum(axis=0)
+
+    return (shares(shape[2], dy.shape[2]) @ dy @ shares(shape[3], dy.shape[3]).T).astype(dy.dtype)
+
+
 # --- counting ---
 
 
@@ -307,6 +321,15 @@ def with_flat_vectors(layer, transform, x, border=0):
     if difference == 0:
         return np.float64(0)
     return difference / (np.sqrt(np.sum(a**2)) + np.sqrt(np.sum(b**2)))
+
+
+@alternative("equivariance_error")
+def no_number_means_zero(layer, transform, x, border=0):
+    first, last = layer(transform(x)), transform(layer(x))
+    inner = slice(border, -border or None)
+    first, last = first[:, :, inner, inner], last[:, :, inner, inner]
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.linalg.norm(first - last) / (np.linalg.norm(first) + np.linalg.norm(last)))
 
 
 # --- affine_grid, grid_sample ---
@@ -494,6 +517,38 @@ class LogProbabilities(nn.Module):
         return self(images).detach().argmax(-1)
 
 
+@alternative("ConvNet")
+class LazyList(nn.Sequential):
+    """The network is a list of layers, whose sizes come with the first images. Labels are smoothed."""
+
+    def __init__(self):
+        super().__init__(
+            *(nn.LazyConv2d(32, 3), nn.GELU(), nn.LazyBatchNorm2d()),
+            *(nn.LazyConv2d(48, 3), nn.GELU(), nn.LazyBatchNorm2d()),
+            *(nn.Flatten(), nn.Dropout(), nn.LazyLinear(10)),
+        )
+        self(torch.zeros(2, 1, 8, 8))
+
+    def fit(self, images, labels):
+        self.train()
+        optimizer = torch.optim.AdamW(self.parameters())
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.01, total_steps=180)
+        for step in range(180):
+            if step % 12 == 0:
+                batches = torch.tensor_split(torch.randperm(len(images)), 12 if len(images) > 99 else 1)
+            batch = batches[step % len(batches)]
+            loss = nn.CrossEntropyLoss(label_smoothing=0.1)(self(images[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        self.eval()
+
+    @torch.no_grad()
+    def predict(self, images):
+        return torch.cat([self(some).softmax(dim=1).topk(1).indices[:, 0] for some in images.split(32)])
+
+
 # --- convolution_matrix ---
 
 
@@ -522,3 +577,15 @@ def from_a_frame(w, height, width, stride=1, padding=0):
                 framed[:, stride * i : stride * i + kh, stride * j : stride * j + kw] = kernel
                 blocks.append(framed[:, padding : padding + height, padding : padding + width].ravel())
     return np.stack(blocks).reshape(o * rows * columns, -1)
+
+
+@alternative("convolution_matrix")
+def pixels_that_know_their_numbers(w, height, width, stride=1, padding=0):
+    """Windows of pixel numbers say where each weight goes; all places of the frame share one column too many."""
+    o, c, kh, kw = w.shape
+    numbers = pad2d(np.arange(c * height * width).reshape(1, c, height, width), padding, -1)
+    view = np.lib.stride_tricks.sliding_window_view(numbers, (kh, kw), axis=(2, 3))[0, :, ::stride, ::stride]
+    view = view.transpose(1, 2, 0, 3, 4).reshape(-1, c * kh * kw)
+    matrix = np.zeros((o, len(view), c * height * width + 1), dtype=w.dtype)
+    matrix[:, np.arange(len(view))[:, None], view] = w.reshape(o, 1, -1)
+    return matrix[:, :, :-1].reshape(o * len(view), -1)
