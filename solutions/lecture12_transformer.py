@@ -1371,7 +1371,8 @@ class Seq2SeqTask:
         The hidden tests call fit(sources, targets), with your own default for `steps`, on 5000 words of 1 to 7 letters
         and a new language: words are spoken backwards, and each letter is replaced by another one, always the same. The
         model is Transformer(VOCABULARY, 32, 4, 64, layers=1, dropout=0.0). Then at least 95 % of 500 new words must come
-        out right in every letter. You have 60 seconds on one core: stay below 20 on your own machine.
+        out right in every letter, from `predict` and from the model itself: it is the model that has to learn. You have
+        60 seconds on one core: stay below 20 on your own machine.
         """
         ### BEGIN SOLUTION
         optimizer = torch.optim.Adam(self.model.parameters(), lr=0.005, betas=(0.9, 0.98))
