@@ -480,7 +480,7 @@ def test_the_answers_know_the_translations_of_what_was_given(rng):
     spoken = [[*word, END, 5, PAD] for word in right]
     share = answers["share_of_right_words"]
     assert share([right, spoken]) == 1.0
-    assert share([[[]] + right[1:], spoken]) == share([right, [[5]] + spoken[1:]]) == 1 - 1 / len(new_words)
+    assert share([[[], *right[1:]], spoken]) == share([right, [[5], *spoken[1:]]]) == 1 - 1 / len(new_words)
     assert share([right, right]) == 0.0  # nobody has said END
     assert share([right[1:], spoken[1:]]) == 0.0
 
