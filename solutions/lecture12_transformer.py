@@ -61,7 +61,9 @@
 #
 # **Masks, once and for all.** A mask is a boolean tensor, **True where one may look**. It has the shape $(B, T, S)$, or
 # one that broadcasts to it: entry $(b, t, s)$ says whether, in sentence $b$, position $t$ may look at position $s$.
-# A mask hides what is looked *at*; it never switches a position off that looks.
+# A mask hides what is looked *at*; it never switches a position off that looks. As in Lecture 10, row $t$ asks and
+# column $s$ answers, a mask is the same for all heads, and masks are combined with `&`. PyTorch's Transformers say it
+# the other way round.
 #
 # **What to look for:** at every line, ask *which position may know about which other*. And ask what is still true when
 # the machine is on its own, with no teacher beside it.
@@ -121,8 +123,15 @@ def pad_batch(sentences: Sequence[Sequence[int]]) -> torch.Tensor:
 
 
 # %% [markdown]
-# From the assignment before you have multi-head attention. Here is one, ready to use, in five small methods. Read it
-# once with care: you will call all of it. Its parameters have the names and shapes of `nn.MultiheadAttention`'s.
+# From Lecture 10 you have multi-head attention. Here is one, ready to use, in a few small methods. Read it once with
+# care: you will call all of it. Its parameters have the names and shapes of `nn.MultiheadAttention`'s. What differs from
+# Lecture 10's:
+#
+# - `padding_mask` takes the *tokens*, not the lengths: wherever PAD stands, it is hidden.
+# - Vectors ask `x` and are answered by a `memory`, which need not be the same: $T$ rows and $S$ columns instead of
+#   $n$ and $n$. Queries, keys and values have biases.
+# - `attention` was called `scaled_dot_product_attention`. There, whoever may look at *nobody* gets 0; here, NaN. So let
+#   everybody look somewhere. It is easy: no sentence is empty, and the first thing that a decoder reads is BEGIN.
 
 
 # %%
@@ -1278,10 +1287,10 @@ def bleu(
 ) -> float:
     r"""Corpus BLEU (Papineni et al. 2002). Not with a library's.
 
-    $$\mathrm{BLEU} = BP \cdot \exp\Big(rac1N \sum_{n=1}^{N} \log p_n\Big) \qquad
-    p_n = rac{\sum_c \sum_{g} \minig(\mathrm{count}_c(g),\ \max_{r} \mathrm{count}_r(g)ig)}
+    $$\mathrm{BLEU} = BP \cdot \exp\Big(\frac1N \sum_{n=1}^{N} \log p_n\Big) \qquad
+    p_n = \frac{\sum_c \sum_{g} \min\big(\mathrm{count}_c(g),\ \max_{r} \mathrm{count}_r(g)\big)}
     {\sum_c \sum_{g} \mathrm{count}_c(g)} \qquad
-    BP = egin{cases} 1 & C > R \ e^{1 - R/C} & C \le R \end{cases}$$
+    BP = \begin{cases} 1 & C > R \\ e^{1 - R/C} & C \le R \end{cases}$$
 
     The sums run over all candidates c of the corpus and their different n-grams g (n tokens in a row); the maximum over
     the references r of that candidate. C is the number of tokens of all candidates together, R the sum, over the
@@ -1336,7 +1345,7 @@ assert bleu([list("abc")], [[list("abc")]]) == 0.0, "A corpus without a single 4
 # The model learns with a teacher; **it is tested without one**: whoever feeds the truth to the decoder at test time
 # measures how well it continues *a perfect sentence*, and nobody will write that for it.
 #
-# A recipe to start from: Adam with $eta = (0.9, 0.98)$; a learning rate that rises to about 0.005 during the first 100
+# A recipe to start from: Adam with $\beta = (0.9, 0.98)$; a learning rate that rises to about 0.005 during the first 100
 # updates and then falls to 0; batches of 64 words, drawn anew for each update; gradients clipped to a norm of 1
 # (`nn.utils.clip_grad_norm_`). Attention finds the way backwards rather suddenly: do not lose heart while the loss lies on
 # a plateau.
@@ -1362,7 +1371,8 @@ class Seq2SeqTask:
         The hidden tests call fit(sources, targets), with your own default for `steps`, on 5000 words of 1 to 7 letters
         and a new language: words are spoken backwards, and each letter is replaced by another one, always the same. The
         model is Transformer(VOCABULARY, 32, 4, 64, layers=1, dropout=0.0). Then at least 95 % of 500 new words must come
-        out right in every letter. You have 60 seconds on one core: stay below 20 on your own machine.
+        out right in every letter, from `predict` and from the model itself: it is the model that has to learn. You have
+        60 seconds on one core: stay below 20 on your own machine.
         """
         ### BEGIN SOLUTION
         optimizer = torch.optim.Adam(self.model.parameters(), lr=0.005, betas=(0.9, 0.98))
@@ -1503,7 +1513,7 @@ with picture("Transformer", "shift_right", "seq2seq_loss", "greedy_decode", "Seq
 # **Model answer.**
 #
 # (a) No. She measures how often the next token is right *after a perfect beginning*. If each of 20 tokens is right with
-# probability 0.99, and mistakes fall independently, all 20 are right with probability $0.99^{20} pprox 0.82$. A small
+# probability 0.99, and mistakes fall independently, all 20 are right with probability $0.99^{20} \approx 0.82$. A small
 # error for each token is a large one for each sentence.
 #
 # (b) If her model gets all tokens right with the truth as input, then at the first position it says the true token; the

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -463,6 +465,24 @@ def test_teacher_forcing_and_free_running_agree_on_whole_sentences(rng):
         said = model(lecture.pad_batch(sources), lecture.shift_right(true, BEGIN)).argmax(dim=-1)
     forced = ((said == true) | (true == PAD)).all(dim=1).float().mean().item()
     assert_close(match, forced)
+
+
+def test_the_answers_know_the_translations_of_what_was_given(rng):
+    file = Path(__file__).parent / "hidden" / "lecture12_transformer" / "answers.py"
+    answers = runpy.run_path(str(file))
+    words, translations, new_words = answers["new_language"](rng)
+    letters = {}
+    for word, translation in zip(words, translations, strict=True):
+        for token, said in zip(reversed(word), translation, strict=True):
+            assert letters.setdefault(token, said) == said
+    assert sorted(letters) == sorted(letters.values()) == list(range(3, lecture.VOCABULARY))
+    right = [[letters[token] for token in reversed(word)] for word in new_words]
+    spoken = [[*word, END, 5, PAD] for word in right]
+    share = answers["share_of_right_words"]
+    assert share([right, spoken]) == 1.0
+    assert share([[[], *right[1:]], spoken]) == share([right, [[5], *spoken[1:]]]) == 1 - 1 / len(new_words)
+    assert share([right, right]) == 0.0  # nobody has said END
+    assert share([right[1:], spoken[1:]]) == 0.0
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 0.7, 1.0])

@@ -232,6 +232,23 @@ class WithABuffer(nn.Module):
         return self.decode(target, memory, source)
 
 
+@alternative("Transformer")
+class WithAPaddingIndex(WithABuffer):
+    """PAD has a vector that is never trained, and where there is no padding, there is no mask."""
+
+    def __init__(self, vocabulary, d_model, heads, d_ff, layers, dropout=0.1, pre_norm=True):
+        super().__init__(vocabulary, d_model, heads, d_ff, layers, dropout, pre_norm)
+        self.source_embedding, self.target_embedding = (
+            nn.Embedding.from_pretrained(torch.randn(vocabulary, d_model) / d_model**0.5, freeze=False, padding_idx=PAD)
+            for _ in range(2)
+        )
+
+    def encode(self, source):
+        x = self.source_embedding(source) * self.d_model**0.5 + self.positions[: source.size(1)]
+        see = lecture.padding_mask(source) if (source == PAD).any() else None
+        return self.encoder(F.dropout(x, self.p, self.training), see)
+
+
 # --- learning to write ---
 
 

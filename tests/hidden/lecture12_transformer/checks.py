@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from grader import Problem, at_least, check, close
+from grader import Problem, at_least, check, close, each
 
 PAD, BEGIN, END = 0, 1, 2
 
@@ -570,35 +570,93 @@ def a_post_norm_transformer(student, rng):
     return _transformer(student, rng, 6, 2, 2, pre_norm=False)(_tokens(rng, 2, 5), _tokens(rng, 2, 4))
 
 
-@check("Transformer", points=2, hint="Source padding can be seen from two places: close both.")
+# What follows asks who notices what: facts that don't change with a fault in an earlier part, such as a wrong position.
+
+
+def _same(pair):
+    """Whether two tensors are the same, but for rounding."""
+    one, other = map(np.asarray, pair)
+    return one.shape == other.shape and bool(np.abs(one - other).max() < 1e-4)
+
+
+def _poked(x, *place):
+    """A copy of x in which one vector or token is another one."""
+    x = x.clone()
+    x[place] = 8 if x[place].ndim == 0 else x[place].flip(0) + torch.linspace(-1, 1, x.shape[-1])
+    return x
+
+
+@check(
+    "Transformer",
+    points=2,
+    after=each(_same),
+    hint="Source padding can be seen from two places: close both. And nothing else.",
+)
 def padding_of_the_source(student, rng):
-    """Nobody looks at padding of the source, neither the encoder nor the decoder."""
-    model, target = _transformer(student, rng), _tokens(rng, 2, 3)
-    shorter = torch.tensor([[5, 6, PAD], [4, 8, 7]])
-    longer = torch.tensor([[5, 6, 3, PAD, PAD, PAD], [4, PAD, PAD, PAD, PAD, PAD]])
-    return {"as long as the target": model(shorter, target), "longer than the target": model(longer, target)}
+    """Nobody looks at padding of the source, neither the encoder nor the decoder; both look at its letters."""
+    model, target = _transformer(student, rng), _tokens(rng, 2, 4)
+    alone, batch = torch.tensor([[5, 6]]), torch.tensor([[5, 6, PAD, PAD], [4, 7, 3, 5]])
+    memory = single(rng, 2, 4, 4)
+    logits, longer = model.decode(target, memory, batch), model.decode(target[:, :3], memory, batch)
+    return {
+        "the memory of a word, alone and with padding": [model.encode(alone)[0], model.encode(batch)[0, :2]],
+        "the memory, if a letter changes": [model.encode(alone), model.encode(_poked(alone, 0, 1))],
+        "the logits, if the memory changes at padding": [
+            logits[0],
+            model.decode(target, _poked(memory, 0, 3), batch)[0],
+        ],
+        "the same, if the source is longer than the target": [
+            longer[0],
+            model.decode(target[:, :3], _poked(memory, 0, 2), batch)[0],
+        ],
+        "the logits, if the memory changes at a letter": [
+            logits[0],
+            model.decode(target, _poked(memory, 0, 1), batch)[0],
+        ],
+        "the logits of a word, alone and with padding": [model(alone, target[:1])[0], model(batch, target)[0]],
+    }
 
 
-@check("Transformer", points=1, hint="Each mask is made from the tokens that are looked at: from which, here?")
+@check(
+    "Transformer",
+    points=1,
+    after=each(_same),
+    hint="Each mask is made from the tokens that are looked at: from which, here?",
+)
 def padding_of_the_target(student, rng):
-    """Nobody looks at padding of the target."""
+    """Nobody looks at padding of the target, wherever it stands."""
     model, source = _transformer(student, rng), _tokens(rng, 2, 3)
     target = torch.tensor([[BEGIN, PAD, 5], [BEGIN, 4, PAD]])
-    logits = model(source, target)
-    return {"of the first sentence": logits[0, [0, 2]], "of the second": logits[1, :2]}
+    before, embedding = model(source, target), model.target_embedding.weight
+    with torch.no_grad():
+        embedding.copy_(_poked(embedding, PAD))
+        padding = model(source, target)
+        embedding.copy_(_poked(embedding, 4))
+        letter = model(source, target)
+    return {
+        "if PAD looked otherwise, the logits beside it": [before[0, [0, 2]], padding[0, [0, 2]]],
+        "if PAD looked otherwise, the logits before it": [before[1, :2], padding[1, :2]],
+        "if a letter looked otherwise, its logits": [padding[1, 1], letter[1, 1]],
+    }
 
 
-@check("Transformer", points=1, hint="Encoding once and decoding many times must give what one call gives.")
+@check(
+    "Transformer",
+    points=1,
+    after=each(_same),
+    hint="Encoding once and decoding many times must give what one call gives.",
+)
 def encoding_and_decoding_apart(student, rng):
-    """`encode` gives the memory and `decode` the logits, also for sentences of 40 tokens."""
-    model, source, target = _transformer(student, rng), _tokens(rng, 2, 40), _tokens(rng, 2, 40)
+    """`encode` gives the memory and `decode` the logits, also for sentences of 500 tokens."""
+    model, source, target = _transformer(student, rng), _tokens(rng, 2, 500), _tokens(rng, 2, 500)
     source[1, 30:] = PAD
     memory = model.encode(source)
+    logits, short = model.decode(target, memory, source), target[:, :2]
     return {
-        "memory": memory[:, :30],
-        "logits": model.decode(target, memory, source),
-        "of a shorter target": model.decode(target[:, :2], memory, source),
-        "another memory": model.decode(target[:, :2], single(rng, 2, 40, 4), source),
+        "memory for each token": [torch.zeros(2, 500, 4), 0 * memory],
+        "logits, in one call and in two": [model(source, target), logits],
+        "logits, of a whole target and of its beginning": [logits[:, :2], model.decode(short, memory, source)],
+        "logits, with another memory": [logits[:, :2], model.decode(short, single(rng, 2, 500, 4), source)],
     }
 
 
@@ -629,13 +687,28 @@ def a_new_transformer(student, rng):
     return seen
 
 
-@check("Transformer", points=1, hint="Three kinds of dropout sit in one model: who sets them all to rest?")
+def _dropped(seen):
+    training = np.asarray(seen["training, all dropped"])
+    return {
+        "evaluation gives what a model without dropout gives": _same(seen["evaluation"]),
+        "if all is dropped, the tokens matter": not _same(
+            [training, np.broadcast_to(training[:1, :1], training.shape)]
+        ),
+        "if all is dropped, logits are left": bool(np.abs(training).max() > 1e-4),
+    }
+
+
+@check(
+    "Transformer", points=1, after=_dropped, hint="Three kinds of dropout sit in one model: who sets them all to rest?"
+)
 def dropout_in_a_transformer(student, rng):
     """Evaluation drops nothing; a dropout of 1 in training leaves nothing of the tokens."""
     source, target = _tokens(rng, 2, 3), _tokens(rng, 2, 3)
+    half, none = _transformer(student, rng, dropout=0.5).eval(), student.Transformer(9, 4, 2, 6, 1, dropout=0.0)
+    none.load_state_dict(half.state_dict())
     return {
-        "evaluation": _transformer(student, rng, dropout=0.5).eval()(source, target),
-        "training": _transformer(student, rng, dropout=1.0).train()(source, target),
+        "evaluation": [half(source, target), none(source, target)],
+        "training, all dropped": _transformer(student, rng, dropout=1.0).train()(source, target),
     }
 
 
@@ -1160,12 +1233,46 @@ def it_learns_with_a_teacher(student, rng):
     return {"losses": losses, "read": [[read[0][:8], read[1][:8], read[2]] for read in clerk.read]}
 
 
+class Pupil(nn.Module):
+    """Stands for a model that can learn: a recurrent network, which no fault in a Transformer disturbs."""
+
+    def __init__(self, width=48):
+        super().__init__()
+        self.source_embedding, self.target_embedding = (nn.Embedding(VOCABULARY, width) for _ in range(2))
+        self.reader = nn.GRU(width, width, batch_first=True)
+        self.output = nn.Linear(width, VOCABULARY)
+
+    def encode(self, source):
+        return self.source_embedding(source)
+
+    def decode(self, target, memory, source):
+        letters = (source != PAD)[:, :, None]
+        start = (memory * letters).sum(dim=1) / letters.sum(dim=1)
+        return self.output(self.reader(self.target_embedding(target), start[None])[0])
+
+    def forward(self, source, target):
+        return self.decode(target, self.encode(source), source)
+
+
+def _dictated_by(model, sources):
+    """What the model itself has learned to say: a rule that is written into `predict` has taught it nothing."""
+    longest = max(map(len, sources))
+    source = torch.tensor([[*word, *[PAD] * (longest - len(word))] for word in sources])
+    with torch.no_grad():
+        memory, written = model.encode(source), torch.full((len(sources), 1), BEGIN)
+        for _ in range(longest + 2):
+            said = model.decode(written, memory, source)[:, -1].argmax(dim=-1, keepdim=True)
+            written = torch.cat([written, said], dim=1)
+    return [row[1:].tolist() for row in written]
+
+
 def _progress(seen):
     losses = seen["losses"]
     return {
         "updates": len(losses),
         "the loss has fallen by half": bool(np.mean(losses[-5:]) < 0.5 * losses[0]),
         "known by heart": seen["known"],
+        "known to the model": [said[: said.index(END) + 1] if END in said else said for said in seen["dictated"]],
     }
 
 
@@ -1174,42 +1281,27 @@ def _progress(seen):
 )
 def it_learns_two_words_by_heart(student, rng):
     """After 150 updates on two words the loss has fallen, and both words are known."""
-    task = student.Seq2SeqTask(student.Transformer(VOCABULARY, 16, 2, 32, layers=1, dropout=0.0))
-    sources, targets = [[5, 9, 4], [8]], [[7, 3, 11, 20], [6, 6]]
+    model, sources, targets = Pupil(), [[5, 9, 4], [8]], [[7, 3, 11, 20], [6, 6]]
+    task = student.Seq2SeqTask(model)
     losses = task.fit(sources, targets, steps=150)
-    return {"losses": losses, "known": task.predict(sources)}
-
-
-def _new_language():
-    """Words to learn from and new words, with their translations: backwards, and each letter is replaced."""
-    rng = np.random.default_rng(18510429)
-    letters = dict(zip(range(3, VOCABULARY), (3 + rng.permutation(26)).tolist()))
-    words = _words(rng, 5500)
-    translations = [[letters[token] for token in reversed(word)] for word in words]
-    return words, translations
-
-
-def _share_of_right_words(predictions):
-    truth = _new_language()[1][5000:]
-    if len(predictions) != len(truth):
-        return 0.0
-    return sum(list(said) == word for said, word in zip(predictions, truth)) / len(truth)
+    return {"losses": losses, "known": task.predict(sources), "dictated": _dictated_by(model.eval(), sources)}
 
 
 @check(
     "Seq2SeqTask",
     points=3,
     seconds=60,
-    after=_share_of_right_words,
+    given="new_language",
+    after="share_of_right_words",
     compare=at_least(0.95),
     hint="Warm up, then let the rate fall; draw new words for each update; and give it time enough.",
 )
-def it_learns_a_new_language(student, rng):
+def it_learns_a_new_language(student, rng, words, translations, new_words):
     """Trained on 5000 words, it translates at least 95 % of 500 new words without a mistake."""
-    words, translations = _new_language()
-    task = student.Seq2SeqTask(student.Transformer(VOCABULARY, 32, 4, 64, layers=1, dropout=0.0))
-    task.fit(words[:5000], translations[:5000])
-    return task.predict(words[5000:])
+    model = student.Transformer(VOCABULARY, 32, 4, 64, layers=1, dropout=0.0)
+    task = student.Seq2SeqTask(model)
+    task.fit(words, translations)
+    return [task.predict(new_words), _dictated_by(model.eval(), new_words)]
 
 
 # --- scheduled_sampling (bonus) ---
