@@ -303,7 +303,7 @@ KNOWN = "column has a mean of its own."  # of a hint: what tells that a search f
 def test_no_object_in_its_process_holds_a_solution_or_a_misconception(graded, execute):
     graded(centered="def centered(x):\n    return x - x.mean()")  # the grader itself has them all in use now
     wanted = ", ".join(map(reversed_in_source, [KNOWN, *SECRETS]))
-    assert printed(execute(SEARCH.format(wanted=wanted))) == "[True, False, False, False]\n"
+    assert printed(execute(SEARCH.format(wanted=wanted), cell_seconds=60)) == "[True, False, False, False]\n"
 
 
 def fork_servers() -> list[int]:
