@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from ctypes import CDLL, c_int
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,9 @@ class World:
                 self._sandboxes.append(started)
                 self.material.references(started)
                 self.material.overlays(started)
+                # Where another sandbox has made those already, this one's process for the assignment is yet to come.
+                nothing = replace(self.material.job(()), runs=())
+                started.run(nothing, self.material.tests.path, self.material.imports)
                 self.settle()
                 yield started
                 self._sandboxes.remove(started)
