@@ -229,25 +229,26 @@ def _below(folder: Path) -> Iterator[tuple[str, IO[bytes] | str]]:
             try:
                 for name in sorted(os.listdir(descriptor)):
                     inside = f"{place}{name}"
-                    if fault := _piece_fault(name):
-                        yield inside, fault
-                        continue
-                    kind = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-                    if stat.S_ISDIR(kind) and inside.count("/") >= _DEPTH:
-                        yield inside, f"lies more than {_DEPTH} folders deep"
-                    elif stat.S_ISDIR(kind):
-                        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-                        waiting.append((f"{inside}/", os.open(name, flags, dir_fd=descriptor)))
-                    elif count >= _FILES:
-                        yield inside, f"comes after {_FILES:,} others"
-                    else:
+                    try:
+                        if fault := _piece_fault(name):
+                            raise IntakeError(fault)
+                        if stat.S_ISDIR(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                            if inside.count("/") >= _DEPTH:
+                                raise IntakeError(f"lies more than {_DEPTH} folders deep")
+                            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+                            waiting.append((f"{inside}/", os.open(name, flags, dir_fd=descriptor)))
+                            continue
                         count += 1
-                        try:
-                            with _opened(name, descriptor) as file:
-                                room -= _size(file, min(LARGEST, room))
-                                yield inside, file
-                        except (IntakeError, OSError) as error:
-                            yield inside, _reason(error)
+                        if count > _FILES:
+                            raise IntakeError(f"comes after {_FILES:,} others")
+                        with _opened(name, descriptor) as file:
+                            size = _size(file, LARGEST)
+                            if size > room:
+                                raise IntakeError(f"would make more than {_TOTAL // 2**20} MB of all files together")
+                            room -= size
+                            yield inside, file
+                    except (IntakeError, OSError) as error:  # of what it is, or of who may read it
+                        yield inside, _reason(error)
             finally:
                 os.close(descriptor)
     finally:
@@ -286,7 +287,7 @@ def _kind(mode: int) -> str:
 
 
 def _too_large(largest: int) -> str:
-    return f"is larger than {max(largest, 0) / 2**20:.0f} MB"
+    return f"is larger than {largest / 2**20:.0f} MB"
 
 
 def _piece_fault(piece: str) -> str:

@@ -104,7 +104,7 @@ def configure(config: Any, folder: str | Path) -> None:
     config.HTMLExporter.filters = {"markdown2html": safe_markdown}
     config.HTMLExporter.exclude_raw = True
     _copy_plain_files_only(course)
-    _log_without_control_characters()
+    logging.setLogRecordFactory(PlainRecord)
 
 
 def _copy_plain_files_only(course: Course) -> None:
@@ -123,16 +123,11 @@ def _copy_plain_files_only(course: Course) -> None:
     nbgrader.converters.base.find_all_files = found
 
 
-def _log_without_control_characters() -> None:
+class PlainRecord(logging.LogRecord):
     """nbgrader writes the names of students and files into its log as they are: a terminal must not obey them."""
-    make = logging.getLogRecordFactory()
 
-    def record(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        made = make(*args, **kwargs)
-        made.msg, made.args = safe_text(made.getMessage()), ()
-        return made
-
-    logging.setLogRecordFactory(record)
+    def getMessage(self) -> str:
+        return safe_text(super().getMessage())
 
 
 def _find_alembic() -> None:

@@ -63,17 +63,17 @@ def test_the_student_s_process_holds_no_answer(material, sandbox):
     look = f"""
 import gc, sys
 found = [name for name in sys.modules if "answers" in name]
-found += [one for one in gc.get_objects() if isinstance(one, dict) and "PLACES" in one]
+held = [one for one in gc.get_objects() if isinstance(one, dict)]
+found += [name for name in ("PLACES", "share_right") for one in held if name in one]
 try:
     found.append(open({str(material.tests.answers_file)!r}).read())
 except OSError:
     pass
 def largest(x):
-    return found
+    raise ValueError(str(found))
 """
     report = grade(tiny_course.submission(largest=look), material, sandbox)
-    assert result(report).verdict is Verdict.WRONG
-    assert "0: at least" in result(report).message or "instead of" in result(report).message
+    assert result(report).message == "raised ValueError at line 11 of your cell: []"
 
 
 def test_a_change_of_the_answers_grades_everything_anew(material):

@@ -97,7 +97,7 @@ def test_files_are_bounded_together_in_size_number_and_depth(tmp_path: Path) -> 
             large.truncate(grader.intake.LARGEST - number)
     files, left_out = plain_files(tmp_path)
     assert [file.name for file in files] == ["large0", "large1"]
-    assert left_out == ["'large2' is larger than 0 MB: left out"]
+    assert left_out == ["'large2' would make more than 200 MB of all files together: left out"]
 
     many = tmp_path / "many"
     many.mkdir()
@@ -109,6 +109,15 @@ def test_files_are_bounded_together_in_size_number_and_depth(tmp_path: Path) -> 
     deep = tmp_path / "deep"
     (deep / "/".join("d" * 30)).mkdir(parents=True)
     assert plain_files(deep)[1] == [f"'{'/'.join('d' * 21)}' lies more than 20 folders deep: left out"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_its_owner_has_closed_costs_only_itself(submission: Path) -> None:
+    (submission / "data").chmod(0)
+    files, left_out = plain_files(submission)
+    (submission / "data").chmod(0o755)
+    assert files == [submission / "mine.ipynb"]
+    assert "'data' can't be read (Permission denied): left out" in left_out
 
 
 # Downloads

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import re
 import zipfile
 from pathlib import Path
 
+import nbgrader.converters.base
 import pytest
+import tiny_course
 from commands import run
 from nbgrader.api import Gradebook
 from sample_class import LECTURE05, Desk, desk_of, saved, write_course
+from traitlets.config import Config
+
+from grader.nbgrader_plugin import PlainRecord, configure
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nbgrader")]
 
@@ -88,6 +94,21 @@ def test_nbgrader_s_log_does_not_speak_to_the_terminal(desk: Desk) -> None:
     assert "student02" in said.stderr
     colours = r"\x1b\[[0-9;]*m"  # nbgrader's own
     assert not re.search(r"[\x00-\x08\x0e-\x1f\x7f]", re.sub(colours, "", said.stderr + said.stdout))
+
+
+def test_the_log_is_made_plain_once_however_many_students_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`grader autograde` configures nbgrader anew for each of them."""
+    monkeypatch.setattr(nbgrader.converters.base, "find_all_files", nbgrader.converters.base.find_all_files)
+    before = logging.getLogRecordFactory()
+    root = tiny_course.write(tmp_path)
+    try:
+        for _ in range(3):
+            configure(Config(), root)
+        assert logging.getLogRecordFactory() is PlainRecord
+    finally:
+        logging.setLogRecordFactory(before)
 
 
 def test_a_hostile_download_is_collected_as_far_as_it_is_plain(desk: Desk) -> None:
