@@ -206,14 +206,16 @@ class _Counted:
         self._room = room
 
     def read(self, size: int = -1) -> bytes:
-        if size < 0 or self._file.tell() + size > self._room:
-            raise IntakeError(f"holds more than the {self._room // 2**20} MB that a tar archive may: send a zip")
+        self._must_be_within(self._file.tell() + size if size >= 0 else self._room + 1)
         return bytes(self._file.read(size))
 
     def seek(self, place: int) -> int:
+        self._must_be_within(place)
+        return int(self._file.seek(place))
+
+    def _must_be_within(self, place: int) -> None:
         if place > self._room:
             raise IntakeError(f"holds more than the {self._room // 2**20} MB that a tar archive may: send a zip")
-        return int(self._file.seek(place))
 
     def tell(self) -> int:
         return int(self._file.tell())
