@@ -1,22 +1,39 @@
-"""`grader autograde`: every submission under submitted/ into nbgrader's gradebook, and again only what changed."""
+"""`grader autograde`: every submission under submitted/ into nbgrader's gradebook, and again only what changed.
+
+What is written is what `nbgrader autograde` and `nbgrader generate_feedback` would have written. The receipt of a
+submission is the last thing: killed at any moment and run again, it loses nothing and repeats nothing that is whole.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import logging
+import os
 import shutil
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 
-from nbgrader.api import Gradebook, MissingEntry
-from nbgrader.converters.autograde import Autograde
-from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import find_all_files, parse_utc
 from pydantic import BaseModel
 
 from grader.checks import AuthorError
 from grader.course import Course
-from grader.intake import IntakeError, plain_files, read_plain, student_fault, take
-from grader.nbgrader_plugin import INTAKE, converter, engine
+from grader.gradebook import Gradebook, Kept
+from grader.intake import IntakeError, plain_files, read_plain, student_fault
+from grader.marking import Handed, Marked, Marker
+from grader.material import Material
 from grader.outputs import safe_text
+from grader.sandbox import Sandbox
+from grader.submission import SubmissionError, file_bytes
+from grader.workers import Failed, Workers
+
+# Results are written so many at a time, or so many seconds after the first of them came.
+_BATCH, _SECONDS = 64, 1.0
 
 
 class Outcome(BaseModel):
@@ -30,62 +47,158 @@ class Outcome(BaseModel):
 
 
 class Autograder:
-    """Grades the submissions of one assignment, one after the other. A context manager."""
+    """Grades the submissions of one assignment. A context manager."""
 
     def __init__(self, course: Course, assignment: str) -> None:
         self._course = course
-        self._engine = engine(course.root)
-        self._material = self._engine.material(assignment)
-        self._outcome = Outcome(assignment=self._material.name, graded=[], unchanged=0, troubled=[], failed=[])
+        self._material = Material(course, assignment)
+        self._name = self._material.name
+        self._keys: dict[str, str] = {}
+        self.outcome = Outcome(assignment=self._name, graded=[], unchanged=0, troubled=[], failed=[])
+        self.verdicts: Counter[str] = Counter()
 
     def __enter__(self) -> Autograder:
-        self._engine.register(self._material.name)
+        self._stack = ExitStack()
+        self._sandbox = self._stack.enter_context(
+            Sandbox(private=(self._course.root,), confined=self._course.sandbox == "on")
+        )
+        self._sandbox.start()
+        self._gradebook = self._stack.enter_context(Gradebook(self._material))
         return self
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     def waiting(self, student: str = "", *, force: bool = False) -> list[str]:
         """The students whose submission has to be graded, in order of their names."""
         submitted = self._course.folder("submitted")
-        students = sorted(path.parent.name for path in submitted.glob(f"*/{self._material.name}") if path.is_dir())
+        students = sorted(path.parent.name for path in submitted.glob(f"*/{self._name}") if path.is_dir())
         if student:
             if student not in students:
-                where = f"{self._course.folders.submitted}/{student}/{self._material.name}"
+                where = f"{self._course.folders.submitted}/{student}/{self._name}"
                 raise AuthorError(safe_text(f"{where} is missing: {student} has handed nothing in"))
             students = [student]
         for name in [name for name in students if student_fault(name)]:
             students.remove(name)
-            self._outcome.failed.append(f"{student_fault(name)}. Rename the folder in {submitted}")
-        waiting = [name for name in students if force or not self._done(name)]
-        self._outcome.unchanged = len(students) - len(waiting)
+            self.outcome.failed.append(f"{student_fault(name)}. Rename the folder in {submitted}")
+        known = set() if force else self._gradebook.submissions()
+        waiting = [name for name in students if name not in known or not self._done(name)]
+        self.outcome.unchanged = len(students) - len(waiting)
         return waiting
 
-    def grade(self, student: str) -> None:
-        """Grade one student's submission. Its failure is noted and costs nobody else."""
-        self._receipt(student).unlink(missing_ok=True)
-        before = len(self._engine.troubled)
-        try:
-            folder = self._intake(student)
-            one = converter(Autograde, self._course, self._material.name, student, submitted=folder)
-            one.start()
-        except (NbGraderException, IntakeError, OSError) as error:
-            self._outcome.failed.append(f"{student}: {error}")
-            return
-        self._outcome.graded.append(student)
-        self._outcome.troubled += self._engine.troubled[before:]
-        receipt = self._receipt(student)
-        receipt.parent.mkdir(parents=True, exist_ok=True)
-        receipt.write_text(self._key(student))
+    def grade(self, students: Sequence[str], jobs: int) -> Iterator[str]:
+        """Grade these students' submissions; gives back the name of each when it is done with, graded or not."""
+        self._material.references(self._sandbox)
+        self._material.overlays(self._sandbox)
 
-    def outcome(self) -> Outcome:
-        self._engine.troubled.clear()
-        return self._outcome
+        def make() -> Marker:
+            return Marker(
+                self._material,
+                self._gradebook.layout,
+                Sandbox(private=(self._course.root,), confined=self._course.sandbox == "on"),
+            )
+
+        makers = [make] * jobs
+        with Workers(makers) as workers:
+            yield from self._written(workers.run(self._handed(students)))
+
+    def _written(self, results: Iterable[Marked | Failed]) -> Iterator[str]:
+        """Write the results as they come, some at a time and beside the grading."""
+        with ThreadPoolExecutor(1) as writer:
+            batch: list[Marked] = []
+            writing: Future[None] | None = None
+            since = time.monotonic()
+            for result in results:
+                if isinstance(result, Failed):
+                    self._fail(result.student, result.reason)
+                else:
+                    batch.append(result)
+                    self.verdicts += result.verdicts
+                if len(batch) >= _BATCH or time.monotonic() > since + _SECONDS:
+                    if writing is not None:
+                        writing.result()
+                    writing, batch, since = writer.submit(self._write, batch), [], time.monotonic()
+                yield result.student
+            if writing is not None:
+                writing.result()
+            self._write(batch)
+
+    def _handed(self, students: Sequence[str]) -> Iterator[Handed]:
+        kept = self._gradebook.kept(students)
+        for student in students:
+            self._receipt(student).unlink(missing_ok=True)
+            try:
+                yield self._read(student, kept.get(student, Kept()))
+            except (IntakeError, OSError, ValueError) as error:
+                self._fail(student, str(error))
+
+    def _read(self, student: str, kept: Kept) -> Handed:
+        folder = self._submitted(student)
+        self._keys[student] = self._key(student)
+        data, fault = b"", ""
+        try:
+            data = file_bytes(self._notebook(folder))
+        except SubmissionError as error:
+            fault = str(error)
+        left_out = tuple(plain_files(folder)[1])
+        return Handed(student, data, fault, left_out, _handed_in(folder), kept)
+
+    def _notebook(self, folder: Path) -> Path:
+        """A lone notebook under another name is taken for the assignment's."""
+        path = folder / f"{self._name}.ipynb"
+        others = sorted(folder.glob("*.ipynb"))
+        if path in others:
+            return path
+        if len(others) != 1:
+            found = f"holds {len(others)} notebooks, and none is named" if others else "holds no notebook"
+            raise IntakeError(f"{folder} {found} {path.name}")
+        return others[0]
+
+    def _fail(self, student: str, reason: str) -> None:
+        self.outcome.failed.append(safe_text(f"{student}: {reason}"))
+
+    def _write(self, results: list[Marked]) -> None:
+        for one in results:
+            self._write_files(one)
+        self._gradebook.save([one.scores for one in results])
+        for one in results:
+            receipt = self._receipt(one.student)
+            receipt.parent.mkdir(parents=True, exist_ok=True)
+            receipt.write_text(self._keys.pop(one.student))
+            self.outcome.graded.append(one.student)
+            self.outcome.troubled += [f"{one.student}: {note}" for note in one.notes]
+
+    def _write_files(self, one: Marked) -> None:
+        """The same files as nbgrader's, what was handed in beside the notebook included."""
+        report = self._course.report_file(self._name, one.student)
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(one.report, encoding="utf-8")
+        source = self._course.folder("source") / self._name
+        beside = {
+            path.relative_to(folder): path
+            for folder in (self._submitted(one.student), source)
+            for path in _beside_notebooks(folder)
+        }
+        for step, suffix, text, mode in (
+            ("autograded", "ipynb", one.notebook, 0o444),
+            ("feedback", "html", one.page, 0o644),
+        ):
+            folder = self._course.root / getattr(self._course.folders, step) / one.student / self._name
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            for place, path in beside.items():
+                (folder / place).parent.mkdir(parents=True, exist_ok=True)
+                (folder / place).write_bytes(read_plain(path))
+                os.chmod(folder / place, mode)
+            made = folder / f"{self._name}.{suffix}"
+            made.write_text(text, encoding="utf-8")
+            os.chmod(made, mode)
 
     def _submitted(self, student: str) -> Path:
-        return self._course.folder("submitted") / student / self._material.name
+        return self._course.folder("submitted") / student / self._name
 
     def _receipt(self, student: str) -> Path:
-        return self._course.root / "build" / "receipts" / self._material.name / student
+        return self._course.root / "build" / "receipts" / self._name / student
 
     def _key(self, student: str) -> str:
         digest = hashlib.sha256(self._material.digest.encode())
@@ -99,32 +212,24 @@ class Autograder:
     def _done(self, student: str) -> bool:
         """Graded to the end, and nothing has changed since: the receipt is the last thing written."""
         receipt = self._receipt(student)
-        autograded = self._course.folder("autograded") / student / self._material.name
-        if not (receipt.is_file() and autograded.is_dir() and receipt.read_text() == self._key(student)):
-            return False
-        with Gradebook(self._course.gradebook_url, self._course.id) as gradebook:
-            try:
-                gradebook.find_submission(self._material.name, student)
-            except MissingEntry:
-                return False
-        return True
-
-    def _intake(self, student: str) -> Path:
-        """The folder to read from. A lone notebook under another name is taken for the assignment's."""
-        folder = self._submitted(student)
-        notebooks = list(folder.glob("*.ipynb"))
-        name = f"{self._material.name}.ipynb"
-        if len(notebooks) != 1 or notebooks[0].name == name:
-            return self._course.folder("submitted")
-        intake = self._course.root / INTAKE
-        target = intake / student / self._material.name
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        left_out = take(folder, target)
-        if not (target / notebooks[0].name).exists():
-            raise IntakeError(" ".join(left_out))
-        (target / notebooks[0].name).rename(target / name)
-        return intake
+        autograded = self._course.folder("autograded") / student / self._name
+        return receipt.is_file() and autograded.is_dir() and receipt.read_text() == self._key(student)
 
 
-logging.getLogger("traitlets").setLevel(logging.ERROR)
+def _handed_in(folder: Path) -> datetime | None:
+    """When a submission was handed in, in UTC without a zone: nbgrader keeps that beside it."""
+    path = folder / "timestamp.txt"
+    if not path.exists():
+        return None
+    text = read_plain(path, 1000).decode(errors="replace").strip()
+    try:
+        moment: datetime | None = parse_utc(text) if text else None
+    except (ValueError, OverflowError):
+        raise IntakeError(f"{path} holds no date and time. Mend or remove it") from None
+    return moment
+
+
+def _beside_notebooks(folder: Path) -> list[Path]:
+    """The plain files of a folder that nbgrader hands on with its notebooks."""
+    handed_on = {Path(path) for path in find_all_files(str(folder), [*CourseDirectory().ignore, "*.ipynb"])}
+    return [path for path in plain_files(folder)[0] if path in handed_on]

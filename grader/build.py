@@ -20,7 +20,7 @@ from traitlets.config import Config
 from grader.checks import AuthorError
 from grader.material import Material
 
-_SCHEMA = 3
+SCHEMA = 3
 _KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -50,7 +50,7 @@ def source_notebook(material: Material) -> NotebookNode:
 
 
 def _nbgrader_metadata(material: Material, wanted: dict[str, str], cell: NotebookNode) -> dict[str, Any]:
-    base = {"schema_version": _SCHEMA, "task": False, "cell_type": cell.cell_type}
+    base = {"schema_version": SCHEMA, "task": False, "cell_type": cell.cell_type}
     if "problem" in wanted:
         _must_match(material, wanted["problem"], cell)
         return {**base, "grade": False, "solution": True, "locked": False, "grade_id": wanted["problem"]}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -216,39 +217,44 @@ def _print_report(report: Report) -> None:
         out.print(f"[yellow]{escape(note)}[/]")
 
 
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=err,
+        transient=True,
+    )
+
+
 @app.command(epilog="Example: `grader autograde lecture05_batch_and_momentum --student student07 --force`")
 def autograde(
     assignment: Annotated[str, typer.Argument(help="The assignment.")],
     student: Annotated[str, typer.Option(help="Grade this student only.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Grade again what has been graded already.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="How many at a time; 0: one for each core.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade every submission under submitted/, into the gradebook. What has not changed is not graded again."""
     from grader.autograde import Autograder
 
-    with _told():
-        loaded = load_course(course)
-        with Autograder(loaded, assignment) as autograder:
-            waiting = autograder.waiting(student, force=force)
-            with Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=err,
-                transient=True,
-            ) as progress:
-                task = progress.add_task("grading", total=len(waiting))
-                for name in waiting:
-                    progress.update(task, description=escape(name))
-                    autograder.grade(name)
-                    progress.advance(task)
-            outcome = autograder.outcome()
+    with _told(), Autograder(load_course(course), assignment) as autograder:
+        waiting = autograder.waiting(student, force=force)
+        with _progress() as progress:
+            task = progress.add_task("grading", total=len(waiting))
+            for _ in autograder.grade(waiting, jobs or _cores()):
+                progress.advance(task)
+        outcome = autograder.outcome
     if as_json:
         print(outcome.model_dump_json(indent=2))
     else:
-        out.print(f"{len(waiting)} submissions graded, {outcome.unchanged} unchanged.")
+        out.print(f"{len(outcome.graded)} submissions graded, {outcome.unchanged} unchanged.")
         for line in outcome.troubled:
             out.print(f"[yellow]{escape(line)}[/]")
         for line in outcome.failed:

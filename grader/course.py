@@ -292,6 +292,10 @@ class Course(_Section):
         """The absolute path of one of `folders`."""
         return self.root / str(getattr(self.folders, name))
 
+    def report_file(self, assignment: str, student: str) -> Path:
+        """Where the report of a submission is kept."""
+        return self.folder("reports") / assignment / f"{student}.json"
+
     def assignment(self, name: str) -> Assignment:
         """The assignment of that name. Raises CourseError with the nearest names."""
         names = [one.name for one in self.assignments]
@@ -471,8 +475,13 @@ def _sentence(detail: ErrorDetails, place: Place) -> str:
 
 def _given(value: Any) -> str:
     """What was written, cut, and without a database's password."""
-    text = json.dumps(value) if isinstance(value, bool) else re.sub(r"//[^/@]*@", "//...@", repr(value))
+    text = json.dumps(value) if isinstance(value, bool) else without_password(repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def without_password(url: str) -> str:
+    """A database's URL as it may be shown."""
+    return re.sub(r"//[^/@]*@", "//...@", url)
 
 
 def _section_and_field(place: Place) -> tuple[type[BaseModel], FieldInfo | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -87,6 +88,13 @@ class Report(_Model):
     cells: tuple[CellResult, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: dict[int, list[dict[str, Any]]] = Field(default_factory=dict, exclude=True, repr=False)
+
+    def with_notes(self, notes: Iterable[str]) -> Report:
+        return self.model_copy(update={"notes": (*self.notes, *notes)})
+
+    def text(self) -> str:
+        """The report as it is kept in a file."""
+        return self.model_dump_json(indent=1) + "\n"
 
     def problem(self, name: str) -> ProblemResult | None:
         return next((problem for problem in self.problems if problem.name == name), None)

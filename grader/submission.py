@@ -48,9 +48,9 @@ class Submission:
         """Read a notebook file. One that can't be read gives a Submission with a `fault`."""
         name, digest = safe_text(path.name), ""
         try:
-            data = _bytes(path)
+            data = file_bytes(path)
             digest = hashlib.sha256(data).hexdigest()
-            return cls(name, digest, code_cells(_parsed(data)))
+            return cls(name, digest, code_cells(parse_notebook(data)))
         except SubmissionError as error:
             return cls(name, digest, fault=str(error))
 
@@ -72,10 +72,11 @@ def code_cells(notebook: NotebookNode) -> tuple[tuple[int, str], ...]:
 
 def read_notebook(path: Path) -> NotebookNode:
     """Parse a notebook of any format version, brought up to version 4. Raises SubmissionError."""
-    return _parsed(_bytes(path))
+    return parse_notebook(file_bytes(path))
 
 
-def _bytes(path: Path) -> bytes:
+def file_bytes(path: Path) -> bytes:
+    """The bytes of a file that a student handed in. Raises SubmissionError."""
     try:
         return read_plain(path)
     except IntakeError as error:
@@ -83,7 +84,8 @@ def _bytes(path: Path) -> bytes:
         raise SubmissionError(f"The file {error}. {remedy}, and hand it in again.") from None
 
 
-def _parsed(data: bytes) -> NotebookNode:
+def parse_notebook(data: bytes) -> NotebookNode:
+    """The notebook in a file's bytes, of any format version, brought up to version 4. Raises SubmissionError."""
     text = data.decode("utf-8-sig", errors="replace")
     if not text.strip():
         raise SubmissionError("The file is empty. Save the notebook, and hand it in again.")
@@ -107,7 +109,7 @@ def _parsed(data: bytes) -> NotebookNode:
                 for cell in notebook.cells:
                     cell.pop("id", None)  # drawn at random on the way up: each reading would give another notebook
             _must_be_bounded(notebook)
-            _repair(notebook)
+            tidy(notebook)
             nbformat.validate(notebook)
     except SubmissionError:
         raise
@@ -132,7 +134,7 @@ def _source(cell: NotebookNode) -> str:
     return "".join(source) if isinstance(source, list) else source
 
 
-def _repair(notebook: NotebookNode) -> None:
+def tidy(notebook: NotebookNode) -> None:
     """Mend what other editors leave out or write differently, and leave out what grading does not need."""
     notebook.nbformat_minor = max(5, notebook.get("nbformat_minor", 0))
     notebook.metadata = _only(

@@ -1,0 +1,151 @@
+"""The engine as steps of `nbgrader autograde`: what nbgrader_config.py puts in the place of some of nbgrader's own."""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook as NbgraderGradebook
+from nbgrader.plugins import LateSubmissionPlugin
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from grader.build import tests_cell
+from grader.course import Course, load_course
+from grader.grade import UNCONFINED, grade
+from grader.gradebook import Gradebook, Layout
+from grader.intake import plain_files
+from grader.marking import readable, show
+from grader.material import Material
+from grader.report import Report
+from grader.restore import restore
+from grader.sandbox import Sandbox
+from grader.submission import Submission, SubmissionError, file_bytes
+
+
+class Engine:
+    """The course, its materials and a sandbox, kept for all the submissions that one process grades."""
+
+    def __init__(self, course: Course) -> None:
+        self.course = course
+        self.troubled: list[str] = []
+        self._faults: dict[tuple[str, str], str] = {}
+        self._left_out: dict[tuple[str, str], list[str]] = {}
+        self._sandbox = Sandbox(private=(course.root,), confined=course.sandbox == "on")
+        self._sandbox.start()
+        self._known: dict[str, tuple[Material, Layout]] = {}
+
+    def known(self, assignment: str) -> tuple[Material, Layout]:
+        """The assignment's material, and its cells in the gradebook, which learns of it if it has not."""
+        if assignment not in self._known:
+            material = Material(self.course, assignment)
+            with Gradebook(material) as gradebook:
+                self._known[assignment] = material, gradebook.layout
+        return self._known[assignment]
+
+    def look_at(self, folder: Path) -> None:
+        """Note what lies beside the notebooks in submitted/STUDENT/ASSIGNMENT."""
+        self.known(folder.name)
+        self._left_out[folder.name, folder.parent.name] = plain_files(folder)[1]
+
+    def read(self, path: Path, assignment: str, student: str) -> NotebookNode:
+        data, fault = b"", ""
+        try:
+            data = file_bytes(path)
+        except SubmissionError as error:
+            fault = str(error)
+        notebook, fault = readable(data, fault)
+        if fault:
+            self._faults[assignment, student] = fault
+        return notebook
+
+    def grade(self, notebook: NotebookNode, assignment: str, student: str) -> Report:
+        material, _ = self.known(assignment)
+        submission = Submission.of(f"{assignment}.ipynb", notebook, self._faults.pop((assignment, student), ""))
+        report = grade(submission, material, self._sandbox).with_notes(self._left_out.pop((assignment, student), ()))
+        file = self.course.report_file(assignment, student)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(report.text(), encoding="utf-8")
+        self.troubled += [f"{student}: {note}" for note in report.notes if note != UNCONFINED]
+        return report
+
+    def end(self) -> None:
+        """Name the submissions that need a look."""
+        self._sandbox.close()
+        if self.troubled:
+            count = len(self.troubled)
+            print(f"\n{count} submission{'s need' if count > 1 else ' needs'} a look:", file=sys.stderr)
+            for line in self.troubled:
+                print(f"  {line}", file=sys.stderr)
+
+
+@cache
+def engine(root: Path) -> Engine:
+    """The engine of the course in `root`, which nbgrader makes the working folder. It ends with the process."""
+    made = Engine(load_course(root))
+    atexit.register(made.end)
+    return made
+
+
+def before_autograde(*, notebooks: list[str], **_: Any) -> None:
+    """nbgrader grades what its gradebook knows, and generate_assignment skips an assignment that has its release."""
+    engine(Path.cwd()).look_at(Path(notebooks[0]).parent)
+
+
+class ReadAnything(NotebookExporter):
+    """Reads notebooks of any format. A file that can't be read becomes a notebook that says so."""
+
+    def from_filename(self, filename: str, resources: Any = None, **kwargs: Any) -> Any:
+        path, facts = Path(filename), resources["nbgrader"]
+        notebook = engine(Path.cwd()).read(path, facts["assignment"], facts["student"])
+        resources = self._init_resources(resources)
+        resources["metadata"]["name"] = path.stem
+        resources["metadata"]["path"] = str(path.parent)
+        return self.from_notebook_node(notebook, resources=resources, **kwargs)
+
+
+class RestoreCells(NbGraderPreprocessor):
+    """Replaces nbgrader's OverwriteCells and OverwriteKernelspec."""
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
+        material, layout = engine(Path.cwd()).known(resources["nbgrader"]["assignment"])
+        restore(nb, layout, material)
+        return nb, resources
+
+
+class GradeSubmission(NbGraderPreprocessor):
+    """Replaces nbgrader's Execute: the engine runs and judges the notebook; its scores become the cells' outputs."""
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
+        facts = resources["nbgrader"]
+        report = engine(Path.cwd()).grade(nb, facts["assignment"], facts["student"])
+        # Kept for the step that saves it; nbconvert carries resources from one to the next.
+        resources["grader_report"] = report
+        show(report, nb)
+        return nb, resources
+
+
+class SaveExtraCredit(NbGraderPreprocessor):
+    """Saves what nbgrader has a place for but no step: a bonus as extra credit."""
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
+        facts = resources["nbgrader"]
+        report: Report = resources["grader_report"]
+        with NbgraderGradebook(facts["db_url"]) as gradebook:
+            for problem in report.problems:
+                if problem.bonus:
+                    place = tests_cell(problem.name), facts["notebook"], facts["assignment"], facts["student"]
+                    gradebook.find_grade(*place).extra_credit = problem.score
+            gradebook.db.commit()
+        return nb, resources
+
+
+class LatePenalty(LateSubmissionPlugin):
+    """The late policy of course.yaml."""
+
+    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
+        return engine(Path.cwd()).course.late.penalty(score, total_seconds_late)
