@@ -70,7 +70,7 @@ class Autograder:
         self._stack.close()
 
     def waiting(self, student: str = "", *, force: bool = False) -> list[str]:
-        """The students whose submission has to be graded, in order of their names."""
+        """The students whose submission has to be graded, in order of their names. Raises AuthorError."""
         submitted = self._course.folder("submitted")
         students = sorted(path.parent.name for path in submitted.glob(f"*/{self._name}") if path.is_dir())
         if student:

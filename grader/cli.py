@@ -15,13 +15,13 @@ import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from grader import __version__
 from grader.checks import AuthorError
 from grader.course import Course, CourseError, load_course
 from grader.doctor import diagnosis_of_machine
+from grader.progress import RunProgress
 from grader.report import Report, Verdict
 from grader.sandbox import Sandbox, SandboxError
 
@@ -221,17 +221,6 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        transient=True,
-    )
-
-
 @app.command(epilog="Example: `grader autograde lecture05_batch_and_momentum --student student07 --force`")
 def autograde(
     assignment: Annotated[str, typer.Argument(help="The assignment.")],
@@ -246,10 +235,9 @@ def autograde(
 
     with _told(), Autograder(load_course(course), assignment) as autograder:
         waiting = autograder.waiting(student, force=force)
-        with _progress() as progress:
-            task = progress.add_task("grading", total=len(waiting))
+        with RunProgress(err, len(waiting)) as progress:
             for _ in autograder.grade(waiting, jobs or _cores()):
-                progress.advance(task)
+                progress.advance(autograder.verdicts)
         outcome = autograder.outcome
     if as_json:
         print(outcome.model_dump_json(indent=2))

@@ -1,0 +1,48 @@
+"""How far a run is: a bar on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+# Seconds between two lines in a log.
+_BETWEEN = 10.0
+
+
+class RunProgress:
+    """The progress of a run over `total` submissions, written to `console`. A context manager."""
+
+    def __init__(self, console: Console, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._total, self._clock = console, total, clock
+        self._done = 0
+        self._started = self._told = clock()
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException | None) -> None:
+        self._bar.stop()
+
+    def advance(self, verdicts: Mapping[str, int]) -> None:
+        """One more is done; `verdicts` are those of all checks so far."""
+        self._done += 1
+        self._bar.update(self._task, completed=self._done, description=self._pace(verdicts))
+        if not self._console.is_terminal and (self._clock() >= self._told + _BETWEEN or self._done == self._total):
+            self._told = self._clock()
+            self._console.print(f"{self._done:,} of {self._total:,} graded, {self._pace(verdicts)}", soft_wrap=True)
+
+    def _pace(self, verdicts: Mapping[str, int]) -> str:
+        each = (self._clock() - self._started) / self._done
+        left = timedelta(seconds=round(each * (self._total - self._done)))
+        counts = ", ".join(f"{count:,} {name}" for name, count in Counter(verdicts).most_common())
+        return f"{60 / each if each else 0:,.0f} a minute, {left} left; checks: {counts or 'none'}"
