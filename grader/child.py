@@ -28,8 +28,8 @@ from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconce
 from grader.confine import ConfinementError, confine, only_descriptors
 from grader.forbidden import Source, Watch
 from grader.job import Job, Run
-from grader.observation import ObservationError, decode, encode, plain
-from grader.shell import NotebookShell, cell_line, describe_error, is_python
+from grader.observation import ObservationError, encode, plain
+from grader.shell import NotebookShell, cell_line, describe_error, syntax_tree
 from grader.student import Lines, NotDefined, Student
 from grader.wire import Outbox, receive
 
@@ -53,35 +53,118 @@ def time_limit(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def main(channel: socket.socket, tests: HiddenTests, shell: NotebookShell, watch: Watch) -> None:
-    """Do the job that arrives on `channel`. Never returns to the fork server's code."""
-    job = Job.from_message(receive(channel))
-    outbox = Outbox(channel)
-    try:
-        os.chdir(job.scratch)
-        os.environ.update(HOME=job.scratch, TMPDIR=job.scratch, IPYTHONDIR=job.scratch, MPLCONFIGDIR=job.scratch)
-        tempfile.tempdir = None
-        sys.path.insert(0, job.scratch)  # a cell may write a module, and the next one import it
-        only_descriptors(channel.fileno())
-        if job.confined:
-            confine(Path(job.scratch), job.limits)
-    except (ConfinementError, OSError) as error:
-        outbox.now(["refused", str(error)])
-        return
-    outbox.now(["confined"])
-    builtins.input = _no_input
-    if job.suspect:
+class Child:
+    """What the process of a submission needs, made before it is forked: it is the same for each."""
+
+    def __init__(self, tests: HiddenTests, given: Mapping[str, Any], watch: Watch, shell: NotebookShell) -> None:
+        self._tests = tests
+        self._given = given
+        self._watch = watch
+        self._shell = shell
+        self._lines = Lines() if any(check.cost is not None for check in tests.checks.values()) else None
+
+    def run(self, channel: socket.socket, bell: socket.socket) -> None:
+        """Do the job that arrives on `channel`. In the forked process: what it changes is never put back."""
+        job = Job.from_message(receive(channel))
+        outbox = Outbox(channel, bell)
+        try:
+            os.chdir(job.scratch)
+            os.environ.update(HOME=job.scratch, TMPDIR=job.scratch, IPYTHONDIR=job.scratch, MPLCONFIGDIR=job.scratch)
+            tempfile.tempdir = None
+            sys.path.insert(0, job.scratch)  # a cell may write a module, and the next one import it
+            only_descriptors(channel.fileno(), bell.fileno())
+            if job.confined:
+                confine(Path(job.scratch), job.limits)
+        except (ConfinementError, OSError) as error:
+            outbox.now(["refused", str(error)])
+            return
+        outbox.now(["confined"])
+        builtins.input = _no_input
+        if job.suspect:
+            self._look_for_forbidden_names(outbox, job)
+        if self._lines is not None:
+            sys.addaudithook(self._lines.listen)
+        self._run_cells(outbox, job)
+        self._run_checks(outbox, job)
+        outbox.now(["done"])
+        outbox.ring()
+
+    def _look_for_forbidden_names(self, outbox: Outbox, job: Job) -> None:
         source = Source(_as_python(cell) for index, cell in enumerate(job.cells) if index not in job.tests)
-        for problem in tests.problems.values():
+        for problem in self._tests.problems.values():
             used = source.uses(problem.name, problem.forbidden)
             if used:
                 outbox.now(["mentions", problem.name, used])
-    lines = Lines()
-    if any(check.cost is not None for check in tests.checks.values()):
-        sys.addaudithook(lines.listen)
-    _run_cells(outbox, job, shell)
-    _run_checks(outbox, job, tests, shell, watch, lines)
-    outbox.now(["done"])
+
+    def _run_cells(self, outbox: Outbox, job: Job) -> None:
+        for index, source in enumerate(job.cells):
+            if index in job.skip:
+                self._shell.execution_count += 1
+                continue
+            outbox.now(["cell", index])
+            error: BaseException | None = None
+            outputs: list[Any] = []
+            try:
+                with (
+                    _functions_kept(self._shell.user_ns) if index in job.tests else nullcontext(),
+                    time_limit(job.limits.cell_seconds),
+                ):
+                    error, outputs = self._shell.run(source, job.limits.output_kb * 1024)
+            except TimeUp as late:  # it struck between the cell and our own code
+                error = late
+            status = "ok" if error is None else "timed_out" if isinstance(error, TimeUp) else "raised"
+            fault = None if error is None else [type(error).__name__, describe_error(error), cell_line(error)]
+            outbox.later(["ran", index, status, fault, outputs])
+
+    def _run_checks(self, outbox: Outbox, job: Job) -> None:
+        namespace = self._shell.user_ns
+        overlays: dict[str, tuple[Any, Any]] = {}
+        if job.overlays:  # the author's own process: tell what it found
+            try:
+                overlays = _overlays(job, namespace)
+            except Exception as error:
+                outbox.now(["overlays", [], f"{type(error).__name__}: {error} (line {_last_line(error)})"])
+                return
+            outbox.now(["overlays", [[type(mark).__name__, asdict(mark)] for mark, _ in overlays.values()], ""])
+        checks = self._tests.checks
+        for position, run in enumerate(job.runs):
+            check = checks[run.check]
+            outbox.now(["check", position])
+            names: Mapping[str, Any] = namespace
+            if run.overlay:
+                names = {**namespace, check.problem: overlays[run.overlay][1]}
+            outbox.later(["checked", position, *self._observe(check, run, names)])
+
+    def _observe(self, check: Check, run: Run, names: Mapping[str, Any]) -> list[Any]:
+        """Run one check: [status, ...] as `grader.sandbox` reads it."""
+        student = Student(names)
+        seed_everything(run.seed)
+        rng = np.random.default_rng(run.seed)
+        arguments = copy.deepcopy(self._given[check.given]) if check.given else ()
+
+        def observe() -> tuple[Any, set[str]]:
+            counting = self._lines.counted() if self._lines and check.cost is not None else nullcontext()
+            with self._watch.during(self._tests.problems[check.problem]) as used, counting:
+                result = check.observe(student, rng, *arguments)
+            return result, used
+
+        try:
+            getattr(student, check.problem)
+            with time_limit(run.seconds):
+                result, used = self._shell.silently(observe)
+                data = encode(plain(result))
+            lines = self._lines.count if self._lines and check.cost is not None else 0
+            return ["observed", data, sorted(used), student.changed, lines]
+        except NotDefined as missing:
+            return ["not_defined", missing.name]
+        except NotImplementedError as error:
+            return ["not_attempted", describe_error(error), cell_line(error)]
+        except TimeUp as late:
+            return ["timed_out", str(late)]
+        except ObservationError as error:
+            return ["unobservable", str(error)]
+        except BaseException as error:  # SystemExit and KeyboardInterrupt of the student's code cost the check
+            return ["raised", type(error).__name__, describe_error(error), cell_line(error)]
 
 
 def _no_input(prompt: object = "") -> str:
@@ -90,30 +173,9 @@ def _no_input(prompt: object = "") -> str:
 
 def _as_python(cell: str) -> str:
     try:
-        return cell if is_python(cell) else TransformerManager().transform_cell(cell)
+        return cell if syntax_tree(cell) else TransformerManager().transform_cell(cell)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
-
-
-def _run_cells(outbox: Outbox, job: Job, shell: NotebookShell) -> None:
-    for index, source in enumerate(job.cells):
-        if index in job.skip:
-            shell.execution_count += 1
-            continue
-        outbox.now(["cell", index])
-        error: BaseException | None = None
-        outputs: list[Any] = []
-        try:
-            with (
-                _functions_kept(shell.user_ns) if index in job.tests else nullcontext(),
-                time_limit(job.limits.cell_seconds),
-            ):
-                error, outputs = shell.run(source, job.limits.output_kb * 1024)
-        except TimeUp as late:  # it struck between the cell and our own code
-            error = late
-        status = "ok" if error is None else "timed_out" if isinstance(error, TimeUp) else "raised"
-        fault = None if error is None else [type(error).__name__, describe_error(error), cell_line(error)]
-        outbox.later(["ran", index, status, fault, outputs])
 
 
 @contextmanager
@@ -124,27 +186,6 @@ def _functions_kept(namespace: dict[str, Any]) -> Iterator[None]:
         yield
     finally:
         namespace.update(before)
-
-
-def _run_checks(outbox: Outbox, job: Job, tests: HiddenTests, shell: NotebookShell, watch: Watch, lines: Lines) -> None:
-    namespace = shell.user_ns
-    overlays: dict[str, tuple[Any, Any]] = {}
-    if job.overlays:  # the author's own process: tell what it found
-        try:
-            overlays = _overlays(job, namespace)
-        except Exception as error:
-            outbox.now(["overlays", [], f"{type(error).__name__}: {error} (line {_last_line(error)})"])
-            return
-        outbox.now(["overlays", [[type(mark).__name__, asdict(mark)] for mark, _ in overlays.values()], ""])
-    checks = tests.checks
-    given = {name: decode(data) for name, data in job.given.items()}
-    for position, run in enumerate(job.runs):
-        check = checks[run.check]
-        outbox.now(["check", position])
-        names: Mapping[str, Any] = namespace
-        if run.overlay:
-            names = {**namespace, check.problem: overlays[run.overlay][1]}
-        outbox.later(["checked", position, *_observe(check, run, given, names, tests, shell, watch, lines)])
 
 
 def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -170,45 +211,6 @@ def _overlays(job: Job, namespace: dict[str, Any]) -> dict[str, tuple[Any, Any]]
 
 def _last_line(error: BaseException) -> int | None:
     return traceback.extract_tb(error.__traceback__)[-1].lineno
-
-
-def _observe(
-    check: Check,
-    run: Run,
-    given: Mapping[str, Any],
-    names: Mapping[str, Any],
-    tests: HiddenTests,
-    shell: NotebookShell,
-    watch: Watch,
-    lines: Lines,
-) -> list[Any]:
-    """Run one check: [status, ...] as `grader.sandbox` reads it."""
-    student = Student(names)
-    seed_everything(run.seed)
-    rng = np.random.default_rng(run.seed)
-    arguments = copy.deepcopy(given[check.given]) if check.given else ()
-
-    def observe() -> tuple[Any, set[str]]:
-        with watch.during(tests.problems[check.problem]) as used, lines.counted(check.cost is not None):
-            result = check.observe(student, rng, *arguments)
-        return result, used
-
-    try:
-        getattr(student, check.problem)
-        with time_limit(run.seconds):
-            result, used = shell.silently(observe)
-            data = encode(plain(result))
-        return ["observed", data, sorted(used), student.changed, lines.count]
-    except NotDefined as missing:
-        return ["not_defined", missing.name]
-    except NotImplementedError as error:
-        return ["not_attempted", describe_error(error), cell_line(error)]
-    except TimeUp as late:
-        return ["timed_out", str(late)]
-    except ObservationError as error:
-        return ["unobservable", str(error)]
-    except BaseException as error:  # SystemExit and KeyboardInterrupt of the student's code cost the check
-        return ["raised", type(error).__name__, describe_error(error), cell_line(error)]
 
 
 def seed_everything(seed: int) -> None:

@@ -15,6 +15,7 @@ import sys
 import sysconfig
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from grader import seccomp
@@ -118,14 +119,15 @@ def confine(scratch: Path, limits: Limits) -> None:
         ) from error
 
 
-def only_descriptors(channel: int) -> None:
-    """Close every open file but `channel`; standard input, output and error lead nowhere."""
+def only_descriptors(*kept: int) -> None:
+    """Close every open file but those kept; standard input, output and error lead nowhere."""
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    os.closerange(3, channel)
     # Linux closes a range at once, up to the largest number there is; elsewhere each is tried.
-    os.closerange(channel + 1, 2**31 - 1 if sys.platform == "linux" else 2**16)
+    last = 2**31 - 1 if sys.platform == "linux" else 2**16
+    for before, after in pairwise((2, *sorted(kept), last)):
+        os.closerange(before + 1, after)
 
 
 def _set_rlimits(limits: Limits) -> None:

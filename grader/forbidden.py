@@ -7,10 +7,11 @@ import contextlib
 import functools
 import importlib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from grader.checks import Problem
+from grader.shell import syntax_tree
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -25,11 +26,8 @@ class Source:
         self._definitions: dict[str, list[ast.stmt]] = {}
         self._aliases: dict[str, str] = {}
         for cell in cells:
-            try:
-                tree = ast.parse(cell)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue
-            for statement in tree.body:
+            tree = syntax_tree(cell)
+            for statement in tree.body if tree else ():
                 self._note(statement)
 
     def _note(self, statement: ast.stmt) -> None:
@@ -122,8 +120,10 @@ def _canonical(dotted: str) -> str:
 class Watch:
     """Notes the forbidden names and operators that are used while a check runs."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Collection[Problem]) -> None:
         self._used: set[str] | None = None
+        if any(problem.operators for problem in problems):
+            _modes()
         for name in {name for problem in problems for name in problem.forbidden}:
             self._wrap(name)
 
@@ -154,7 +154,10 @@ class Watch:
         used: set[str] = set()
         self._used = used
         try:
-            with _operators(used) if problem.operators else contextlib.nullcontext():
+            with contextlib.ExitStack() as stack:
+                if problem.operators:
+                    for mode in _modes():
+                        stack.enter_context(mode(used))
                 yield used
         finally:
             self._used = None
@@ -175,24 +178,35 @@ def _owner(dotted: str) -> tuple[Any, str]:
     return None, parts[-1]
 
 
-@contextlib.contextmanager
-def _operators(used: set[str]) -> Iterator[None]:
-    """Note the operators that run: those that torch dispatches, and those that are called and then fall into parts."""
+@functools.cache
+def _modes() -> tuple[type, type]:
+    """Note the operators that run: those that are called and then fall into parts, and those that torch dispatches."""
     from torch.overrides import TorchFunctionMode
     from torch.utils._python_dispatch import TorchDispatchMode
 
-    class Dispatched(TorchDispatchMode):
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            used.add(func._schema.name)
-            return func(*args, **(kwargs or {}))
-
     class Called(TorchFunctionMode):
+        def __init__(self, used: set[str]) -> None:
+            super().__init__()
+            self._used = used
+
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            used.add(_operator(func))
+            self._used.add(_operator(func))
             return func(*args, **(kwargs or {}))
 
-    with Called(), Dispatched():
-        yield
+    class Dispatched(TorchDispatchMode):
+        def __init__(self, used: set[str]) -> None:
+            super().__init__()
+            self._used = used
+
+        @classmethod
+        def _should_skip_dynamo(cls) -> bool:
+            return False  # to keep torch's compiler away would take longer than most operators
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self._used.add(func._schema.name)
+            return func(*args, **(kwargs or {}))
+
+    return Called, Dispatched
 
 
 @functools.cache

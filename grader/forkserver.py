@@ -5,11 +5,13 @@ memory. For each assignment it forks one that has also imported that assignment'
 forks for each submission: none ever sees another assignment's checks. Neither reads a submission: the forked child gets
 its job on a channel of its own.
 
-Requests come on a socket, which is standard input of the first; each may have another socket attached:
+Requests come on a socket, which is standard input of the first; they have other sockets attached:
 
-    assignment CHECKS_FILE [MODULE...]   to the first: the attached socket is the new process's own, and it answers
-                                         there: ["ready", pid] or ["failed", message]
-    submission                           to an assignment's: the attached socket is the child's channel; ["forked", pid]
+    assignment CHECKS_FILE [MODULE...]   to the first: the attached socket is the new process's own. What answers.py
+                                         gives to checks follows there, and it answers: ["ready", pid] or
+                                         ["failed", message]
+    submission                           to an assignment's: attached are the child's channel and its bell (see
+                                         grader.wire.Outbox); ["forked", pid]
     release PID                          no reply: the child is ending and may be reaped, which frees its number
 
 Fields are lines; a zero byte ends a request.
@@ -29,35 +31,78 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.checks import AuthorError, HiddenTests
+from grader.child import Child, seed_everything
 from grader.confine import prepare
 from grader.forbidden import Watch
+from grader.observation import decode
 from grader.shell import NotebookShell
-from grader.wire import pack
+from grader.wire import pack, receive
 
 _REQUEST = 65536
+_LIBC = ctypes.CDLL(None)
+
+
+# What nearly every notebook does: the first time, libraries import, allocate and look up what they then keep.
+_WARM_UP = (
+    """
+import numpy as np
+import torch
+import matplotlib.pyplot as plt
+rng = np.random.default_rng(0)
+a, b = rng.normal(size=(4, 4)), rng.permutation(4)
+print(a @ a, a[b > 1].mean(axis=0), np.exp(a).sum(), np.linalg.solve(a, a), np.argsort(a), f"{a[0, 0]:.3f}")
+np.testing.assert_allclose(a, a.copy(), err_msg="equal")
+np.testing.assert_array_equal(b, b)
+np.sqrt(np.maximum(a, 0)), np.where(a > 0, a, 0), np.einsum("ij,jk", a, a), np.concatenate([a, a]), np.zeros(3).tolist()
+""",
+    """
+torch.manual_seed(0)
+model = torch.nn.Sequential(
+    torch.nn.Conv2d(1, 2, 3, padding=1), torch.nn.BatchNorm2d(2), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+    torch.nn.Flatten(), torch.nn.Dropout(0.1), torch.nn.Linear(8, 4), torch.nn.LayerNorm(4), torch.nn.Tanh(),
+)
+for kind in (torch.optim.SGD, torch.optim.Adam):
+    optimizer = kind(model.parameters(), lr=0.1)
+    for x, y in torch.utils.data.DataLoader([(torch.randn(1, 4, 4), 0)] * 4, batch_size=2, shuffle=True):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+with torch.no_grad():
+    model.eval()(x).softmax(dim=1).argmax(dim=1).tolist(), loss.item(), torch.from_numpy(a).float() @ torch.eye(4)
+x = torch.tensor([1.0, 2.0], requires_grad=True)
+(torch.exp(x).sqrt() * x ** 2 / x - x).sum().backward()
+torch.testing.assert_close(x, x.clone())
+torch.stack([x, x]).mean(), torch.cat([x, x]).var(), torch.arange(4).reshape(2, 2).T, torch.where(x > 1, x, 0 * x)
+x
+""",
+    "raise ValueError('warm')",
+    "figure, axes = plt.subplots()\naxes.plot([1, 2], label='warm')\naxes.legend()\nplt.show()",
+)
 
 
 def _preload() -> NotebookShell:
     """Import and warm up what nearly every notebook touches, so that no submission pays for it."""
-    import matplotlib.pyplot as plt
+    import numpy as np
     import torch
 
     torch.set_num_threads(1)
-    # The first optimizer imports torch's compiler, which takes seconds.
-    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1).step()
+    for name in np.__all__:  # NumPy imports some of its parts when they are first asked for
+        getattr(np, name)
     shell = NotebookShell.instance()
     shell.run_line_magic("matplotlib", "inline")
-    plt.figure().canvas.draw()
-    plt.close("all")
-    shell.run("1 + 1", 1000)
+    for cell in _WARM_UP:
+        shell.run(cell, 100_000)
     shell.reset()
     shell.execution_count = 1
+    # What a notebook draws without a seed, it draws each time.
+    seed_everything(0)
     return shell
 
 
 def main() -> None:
     control = socket.socket(fileno=os.dup(0))
-    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
     shell = _preload()
     # A notebook imports Python's libraries, not the folder that the grader happens to lie in.
     sys.path[:] = [path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix, "/usr/lib"))]
@@ -74,7 +119,12 @@ def main() -> None:
 
 
 class Server:
-    """Answers requests by forking, until whoever asks hangs up. Its children end with it."""
+    """Answers requests by forking, until whoever asks hangs up. Its children end with it.
+
+    attached: how many sockets come with a request.
+    """
+
+    attached: int
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -94,22 +144,24 @@ class Server:
                 if verb == "release":
                     self._released.add(int(arguments[0]))
                 else:
-                    self._answer(arguments, descriptors.pop(0))
+                    sockets = [socket.socket(fileno=descriptors.pop(0)) for _ in range(self.attached)]
+                    self._answer(arguments, sockets)
+                    for attached in sockets:
+                        attached.close()
             self._bury()
 
-    def _answer(self, arguments: list[str], descriptor: int) -> None:
+    def _answer(self, arguments: list[str], sockets: list[socket.socket]) -> None:
         raise NotImplementedError
 
-    def _fork(self, descriptor: int, run: Callable[[socket.socket], None]) -> int:
-        """Fork a child that runs with the attached socket, and leaves without any exit handler, finally or flush."""
+    def _fork(self, run: Callable[[], None]) -> int:
+        """Fork a child that leaves without any exit handler, finally or flush."""
         pid = os.fork()
         if pid:
-            os.close(descriptor)
             self._children.add(pid)
             return pid
         try:
             _die_with_parent()
-            run(socket.socket(fileno=descriptor))
+            run()
         finally:
             os._exit(0)
         raise AssertionError
@@ -130,22 +182,27 @@ class Server:
 class First(Server):
     """Forks a process for each assignment."""
 
+    attached = 1
+
     def __init__(self, control: socket.socket, shell: NotebookShell) -> None:
         super().__init__(control)
         self._shell = shell
 
-    def _answer(self, arguments: list[str], descriptor: int) -> None:
+    def _answer(self, arguments: list[str], sockets: list[socket.socket]) -> None:
         checks_file, *modules = arguments
+        (control,) = sockets
 
-        def run(control: socket.socket) -> None:
+        def run() -> None:
             self._control.close()
             try:
+                given = {name: decode(data) for name, data in receive(control).items()}
                 tests = HiddenTests.load(Path(checks_file))
             except (AuthorError, OSError) as error:
                 control.sendall(pack(["failed", str(error)]))
                 return
             _import(modules, tests)
-            server = ForAssignment(control, tests, Watch(tests.problems.values()), self._shell)
+            server = ForAssignment(control, Child(tests, given, Watch(tests.problems.values()), self._shell))
+            gc.collect()
             gc.freeze()
             control.sendall(pack(["ready", os.getpid()]))
             try:
@@ -153,27 +210,22 @@ class First(Server):
             finally:
                 server.end()
 
-        self._fork(descriptor, run)
+        self._fork(run)
 
 
 class ForAssignment(Server):
     """Forks a process for each submission of one assignment."""
 
-    def __init__(self, control: socket.socket, tests: HiddenTests, watch: Watch, shell: NotebookShell) -> None:
+    attached = 2
+
+    def __init__(self, control: socket.socket, child: Child) -> None:
         super().__init__(control)
-        self._tests, self._watch, self._shell = tests, watch, shell
+        self._child = child
 
-    def _answer(self, arguments: list[str], descriptor: int) -> None:
-        def run(channel: socket.socket) -> None:
-            from grader.child import main as run_submission
-
-            run_submission(channel, self._tests, self._shell, self._watch)
-            channel.shutdown(socket.SHUT_WR)
-
+    def _answer(self, arguments: list[str], sockets: list[socket.socket]) -> None:
         try:
-            reply = ["forked", self._fork(descriptor, run)]
+            reply = ["forked", self._fork(lambda: self._child.run(*sockets))]
         except OSError as error:  # the machine has no room for one more process
-            os.close(descriptor)
             reply = ["failed", str(error)]
         self._control.sendall(pack(reply))
 
@@ -189,11 +241,8 @@ def _import(modules: list[str], tests: HiddenTests) -> None:
 
 def _die_with_parent() -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
+        _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 if __name__ == "__main__":
-    import grader.child  # noqa: F401  # before the first fork: a confined child can no longer read it
-
     main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from grader.confine import Limits
@@ -28,7 +28,8 @@ class Job:
     module:   the name under which `overlays` may import what the cells defined.
     confined: False only where course.yaml says `sandbox: off`.
     suspect:  the cells mention something forbidden: find out whether a problem reaches it.
-    given:    further arguments of checks, encoded, by the name that the check has for them.
+    given:    further arguments of checks, encoded, by the name that the check has for them. They are the same for
+              all submissions, and travel to the process that those are forked from.
     """
 
     cells: tuple[str, ...]
@@ -43,21 +44,13 @@ class Job:
     suspect: bool = True
     given: dict[str, bytes] = field(default_factory=dict)
 
-    def message(self) -> dict[str, Any]:
-        return asdict(self)
+    def message(self) -> list[Any]:
+        runs = [(run.check, run.seed, run.seconds, run.overlay) for run in self.runs]
+        facts = (self.skip, self.tests, self.overlays, self.module, self.scratch, self.confined, self.suspect)
+        return [self.cells, runs, astuple(self.limits), *facts]
 
     @classmethod
-    def from_message(cls, message: dict[str, Any]) -> Job:
-        return cls(
-            cells=tuple(message["cells"]),
-            runs=tuple(Run(**run) for run in message["runs"]),
-            limits=Limits(**message["limits"]),
-            skip=tuple(message["skip"]),
-            tests=tuple(message["tests"]),
-            overlays=tuple(message["overlays"]),
-            module=message["module"],
-            scratch=message["scratch"],
-            confined=message["confined"],
-            suspect=message["suspect"],
-            given=message["given"],
-        )
+    def from_message(cls, message: list[Any]) -> Job:
+        cells, runs, limits, skip, tests, overlays, *facts = message
+        runs = tuple(Run(*run) for run in runs)
+        return cls(tuple(cells), runs, Limits(*limits), tuple(skip), tuple(tests), tuple(overlays), *facts)

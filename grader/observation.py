@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import Any
 
 import msgpack
@@ -19,7 +20,9 @@ _DTYPES = frozenset(
 )
 # NumPy works a dtype's name out anew each time it is asked.
 _NAMES = {np.dtype(name): name for name in _DTYPES}
+_AS_THEY_ARE = frozenset((type(None), bool, int, float, complex))
 _DEPTH = 24
+_SMALL = 1000
 _ITEMS = 200_000
 _TEXT = 100_000
 _BYTES = 64 * 2**20
@@ -73,13 +76,15 @@ class _Copy:
         if depth > _DEPTH:
             raise ObservationError(f"what was returned is nested more than {_DEPTH} levels deep")
         kind = type(value)
-        if value is None or kind in (bool, int, float, complex):
+        if kind in _AS_THEY_ARE:
             return value
+        if issubclass(kind, np.generic):
+            number = np.asarray(value)  # without dimensions: a number that keeps its dtype, and so its tolerance
+            if number.dtype in _NAMES:
+                return number
+            return self._text(str.__str__(value)) if isinstance(value, str) else Opaque(kind.__name__)
         if isinstance(value, str):
             return self._text(str.__str__(value))
-        if isinstance(value, np.generic):
-            value = np.asarray(value)  # without dimensions: a number that keeps its dtype, and so its tolerance
-            return value if value.dtype in _NAMES else Opaque(kind.__name__)
         if isinstance(value, np.ndarray):
             array = np.ndarray.view(value, np.ndarray)
             native = array.dtype if array.dtype.isnative else array.dtype.newbyteorder("=")
@@ -123,10 +128,13 @@ class _Copy:
                 "return an ordinary CPU tensor"
             )
         self._take_bytes(value.numel() * value.element_size())
-        tensor = value.detach().as_subclass(torch.Tensor).resolve_conj().resolve_neg()
+        tensor = value.detach()
+        if type(tensor) is not torch.Tensor:
+            tensor = tensor.as_subclass(torch.Tensor)
+        tensor = tensor.resolve_conj().resolve_neg()
         if tensor._is_zerotensor():  # a derivative that torch knows to be zero has no values yet
             tensor = tensor.clone()
-        name = str(tensor.dtype).removeprefix("torch.")
+        name = _name(tensor.dtype)
         if name == "bfloat16":
             tensor = tensor.float()
         elif name not in _DTYPES:
@@ -158,8 +166,9 @@ def encode(value: Any) -> bytes:
 def _pack(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         torch_dtype = value.torch_dtype if isinstance(value, Tensor) else None
-        data = np.ascontiguousarray(value).tobytes()
-        header = [torch_dtype, _NAMES[value.dtype], list(value.shape), data]
+        if value.nbytes <= _SMALL:
+            return msgpack.ExtType(_ARRAY, _head(torch_dtype, value.dtype, value.shape, value.nbytes) + value.tobytes())
+        header = [torch_dtype, _NAMES[value.dtype], list(value.shape), value.tobytes()]
         return msgpack.ExtType(_ARRAY, msgpack.packb(header))
     if isinstance(value, complex):
         return msgpack.ExtType(_COMPLEX, msgpack.packb([value.real, value.imag]))
@@ -170,6 +179,18 @@ def _pack(value: Any) -> Any:
     if isinstance(value, Opaque):
         return msgpack.ExtType(_OPAQUE, value.type_name.encode(errors="replace")[:200])
     raise ObservationError(f"{type(value).__name__} is no plain data")
+
+
+@lru_cache(maxsize=1000)
+def _head(torch_dtype: str | None, dtype: np.dtype, shape: tuple[int, ...], size: int) -> bytes:
+    """What travels before the bytes of a small array: thousands of numbers have the same."""
+    message = msgpack.packb([torch_dtype, _NAMES[dtype], list(shape), bytes(size)])
+    return bytes(message[: len(message) - size])
+
+
+@cache
+def _name(torch_dtype: Any) -> str:
+    return str(torch_dtype).removeprefix("torch.")
 
 
 def decode(data: bytes) -> Any:

@@ -1,40 +1,29 @@
-"""The trusted side of the sandbox: asks the fork server for a process, gives it a job, and watches it from outside."""
+"""The trusted side of the sandbox: asks the fork server for a process, gives it a job, and cleans up after it."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import select
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sized
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from grader.confine import Limits, readable_paths
+from grader.conversation import Conversation
+from grader.execution import CellRun, CheckRun, Execution, Fault, SandboxError
 from grader.job import Job
-from grader.observation import decode
-from grader.outputs import safe_output, safe_text
 from grader.protections import Protection, protections
-from grader.watch import DISK, FILES, THREADS, Watch
-from grader.wire import Inbox, pack, receive
+from grader.servers import Assignment, AssignmentServer, ForkServer, ServerEnded
 
-# A process that does not give in to an interrupt is killed this much later.
-_GRACE = 2.0
-# So often is looked at what a process uses.
-_LOOK = 0.25
-# What a cell's output takes beside its text, which may have four bytes a character.
-_OUTPUT_EXTRA = 100_000
-_CELL_STATUSES = ("ok", "raised", "timed_out")
-_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+__all__ = ["CellRun", "CheckRun", "Execution", "Fault", "Sandbox", "SandboxError"]
 
 _TRIAL_CHECK = """
 from grader import check
@@ -69,60 +58,11 @@ ESCAPES = {
 }
 
 
-class SandboxError(RuntimeError):
-    """Grading can't go on safely: the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """An exception in the student's code: its name, message, and line in the notebook cell if known."""
-
-    name: str
-    message: str
-    line: int | None = None
-
-
-@dataclass(frozen=True)
-class CellRun:
-    """What became of one code cell: ok, raised, timed out, or killed (it took the process with it)."""
-
-    status: str
-    fault: Fault | None = None
-    outputs: tuple[dict[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
-class CheckRun:
-    """What became of one check. `status` is one of: observed, raised, timed_out, not_defined, not_attempted,
-    unobservable, killed, not_reached."""
-
-    status: str
-    data: bytes = b""
-    used: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    lines: int = 0
-    fault: Fault | None = None
-
-    @cached_property
-    def value(self) -> Any:
-        """The observation, decoded. Raises ObservationError if it is none."""
-        return decode(self.data)
-
-
-@dataclass
-class Execution:
-    """Everything that one submission's process reported. All of it is untrusted."""
-
-    cells: dict[int, CellRun] = field(default_factory=dict)
-    checks: dict[int, CheckRun] = field(default_factory=dict)
-    mentions: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    overlays: list[Any] = field(default_factory=list)
-    overlay_fault: str = ""
-    killed: str = ""
-
-
 class Sandbox:
     """A fork server of one's own. A context manager: the server ends with it.
+
+    Several threads may use it at once: each has its submissions forked from a process of its own. A process that is
+    forked from the grader gets a fork server of its own, and the grader's stays with the grader.
 
     `private` are folders that no submission may read (the course, the gradebook): checked when it starts.
     `confined=False` trusts every submission with the grader's own account: course.yaml has to say so.
@@ -131,11 +71,9 @@ class Sandbox:
     def __init__(self, private: tuple[Path, ...] = (), *, confined: bool = True) -> None:
         self._private = private
         self.confined = confined
-        self._server: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._assignments: dict[str, tuple[socket.socket, int]] = {}
-        self._home = ""
-        self._ready = False
+        self._lock = threading.Lock()
+        self._server: ForkServer | None = None
+        _ALL.add(self)
 
     def __enter__(self) -> Sandbox:
         return self
@@ -145,33 +83,15 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the fork server in the background, if it does not run. It takes seconds; `run` waits for it."""
-        if self._server is not None:
-            return
-        if self.confined:
-            self._refuse_unless_safe()
-        self._control, theirs = socket.socketpair()
-        self._home = tempfile.mkdtemp(prefix="grader-home-")
-        environment = {
-            **dict.fromkeys(("HOME", "IPYTHONDIR", "MPLCONFIGDIR", "TMPDIR"), self._home),
-            "PATH": "/usr/bin:/bin",
-            "LANG": "C.UTF-8",
-            "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-            "PYTHONHASHSEED": "0",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "MALLOC_ARENA_MAX": "2",
-            # One thread: a fork of a process with a thread pool would hang, and sums would depend on the machine.
-            **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")},
-        }
-        self._server = subprocess.Popen(
-            [sys.executable, "-s", "-m", "grader.forkserver"],
-            stdin=theirs.fileno(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment,
-            cwd=Path(__file__).parents[1],
-            start_new_session=True,
-        )
-        theirs.close()
+        self._started()
+
+    def _started(self) -> ForkServer:
+        with self._lock:
+            if self._server is None:
+                if self.confined:
+                    self._refuse_unless_safe()
+                self._server = ForkServer()
+            return self._server
 
     def _refuse_unless_safe(self) -> None:
         if missing := [protection for protection in protections() if not protection.enforced]:
@@ -186,67 +106,41 @@ class Sandbox:
     @property
     def servers(self) -> list[int]:
         """The numbers of the processes that submissions are forked from, the first one's first."""
-        first = [self._server.pid] if self._server is not None else []
-        return first + [pid for _, pid in self._assignments.values()]
+        return self._server.pids if self._server is not None else []
 
     def close(self) -> None:
-        for control, _ in self._assignments.values():
-            control.close()
-        self._assignments.clear()
-        if self._control is not None:
-            self._control.close()
-        if self._server is not None:
-            self._server.kill()
-            self._server.wait()
-            if self._server.stderr:
-                self._server.stderr.close()
-            shutil.rmtree(self._home, ignore_errors=True)
-        self._control = self._server = None
-        self._ready = False
+        with self._lock:
+            server, self._server = self._server, None
+        if server is not None:
+            server.close()
 
-    def _for_assignment(self, checks_file: Path, imports: tuple[str, ...]) -> socket.socket:
-        """The socket of the process that forks for this assignment's submissions. It is made when first asked for."""
-        self.start()
-        assert self._control is not None
-        request = "\n".join(["assignment", str(checks_file), *imports])
-        if request not in self._assignments:
-            ours, theirs = socket.socketpair()
-            with contextlib.suppress(OSError), theirs:
-                if not self._ready:
-                    self._ready = receive(self._control) is not None
-                _send(self._control, request, theirs.fileno())
-            try:
-                self._assignments[request] = ours, self._answer(ours)
-            except SandboxError:
-                ours.close()
-                raise
-        return self._assignments[request][0]
-
-    def _answer(self, control: socket.socket) -> int:
-        """The number of the process that was asked for."""
-        reply = None
-        with contextlib.suppress(OSError):
-            reply = receive(control)
-        if reply is None:
-            complaint = self._complaint()
-            self.close()
-            raise SandboxError(f"The fork server ended. Run: grader doctor\n{complaint}")
-        if reply[0] == "failed":
-            raise SandboxError(str(reply[1]))
-        return int(reply[1])
-
-    def _complaint(self) -> str:
-        if self._server is None or self._server.stderr is None:
-            return ""
-        self._server.kill()
-        return self._server.stderr.read().decode(errors="replace")[-1500:]
+    def leave(self) -> None:
+        """What belongs to the process that this one was forked from is left to it."""
+        server, self._server, self._lock = self._server, None, threading.Lock()
+        if server is not None:
+            server.leave()
 
     def run(self, job: Job, checks_file: Path, imports: tuple[str, ...] = ()) -> Execution:
         """Run a job to its end. What hangs or crashes costs its cell or check; the rest is run again without it.
 
         imports: modules that these notebooks use, imported once for all of them.
         """
-        control = self._for_assignment(checks_file, imports)
+        facts = os.stat(checks_file)
+        version = facts.st_mtime_ns, facts.st_size, facts.st_ino
+        assignment = Assignment(checks_file, version, imports, tuple(job.given.items()))
+        server = self._started()
+        try:
+            with server.lent(assignment) as lent:
+                return self._run(job, lent)
+        except ServerEnded:
+            complaint = server.complaint()
+            with self._lock:
+                if self._server is server:
+                    self._server = None
+            server.close()
+            raise SandboxError(f"The fork server ended. Run: grader doctor\n{complaint}") from None
+
+    def _run(self, job: Job, server: AssignmentServer) -> Execution:
         execution = Execution()
         skip: list[int] = []
         remaining = list(range(len(job.runs)))
@@ -254,7 +148,7 @@ class Sandbox:
         # Each attempt costs a cell or a check, and all of them together the time of one submission.
         for _ in range(len(job.cells) + len(job.runs) + 1):
             part = replace(job, skip=(*job.skip, *skip), runs=tuple(job.runs[i] for i in remaining))
-            reached = self._attempt(part, control, execution, remaining, deadline)
+            reached = self._attempt(part, server, execution, remaining, deadline)
             remaining = [i for i in remaining if i not in execution.checks]
             if reached is None or reached[0] == "budget" or (reached[0] == "check" and not remaining):
                 break
@@ -277,32 +171,37 @@ class Sandbox:
         ]
 
     def _attempt(
-        self, job: Job, control: socket.socket, execution: Execution, positions: list[int], deadline: float
+        self, job: Job, server: AssignmentServer, execution: Execution, positions: list[int], deadline: float
     ) -> tuple[str, int] | None:
         """One process. Returns None if it finished, else what it was at when it ended: a cell or a check."""
-        with _scratch() as scratch:
-            ours, theirs = socket.socketpair()
-            with ours:
-                with contextlib.suppress(OSError), theirs:
-                    _send(control, "submission", theirs.fileno())
-                pid = self._answer(control)
-                conversation = _Conversation(execution, positions, job)
-                try:
-                    reason = conversation.hold(
-                        ours, replace(job, scratch=str(scratch), confined=self.confined), pid, deadline
-                    )
-                finally:
-                    # The server has not reaped it, so the number is still this process's.
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                    _remove(scratch, pid)
-                    with contextlib.suppress(OSError):
-                        _send(control, f"release\n{pid}")
-        return conversation.ended(reason)
+        with _scratch() as scratch, contextlib.ExitStack() as stack:
+            ours, theirs, bell, their_bell = map(stack.enter_context, (*socket.socketpair(), *socket.socketpair()))
+            with theirs, their_bell:
+                pid = server.fork(theirs, their_bell)
+            conversation = Conversation(execution, positions, job)
+            try:
+                own = replace(job, scratch=str(scratch), confined=self.confined)
+                reason = conversation.hold(ours, bell, own, pid, deadline)
+            finally:
+                # The server has not reaped it, so the number is still this process's.
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                _remove(scratch, pid)
+                server.release(pid)
+        reached = conversation.ended(reason)
+        if reached is not None and server.ended():
+            raise ServerEnded  # and took the process with it
+        return reached
 
 
-def _send(control: socket.socket, request: str, *descriptors: int) -> None:
-    socket.send_fds(control, [request.encode() + b"\0"], list(descriptors))
+def _leave_all() -> None:
+    for sandbox in _ALL:
+        sandbox.leave()
+
+
+# A fork would have the server's sockets, too: it would not notice when the grader ends.
+_ALL: weakref.WeakSet[Sandbox] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_leave_all)
 
 
 def _told(missing: list[Protection]) -> str:
@@ -353,150 +252,3 @@ def _flatten(entry: os.DirEntry[str], top: Path) -> None:
         else:
             os.unlink(inner.path)
     os.rmdir(entry.path)
-
-
-class _Conversation:
-    """Reads one process's messages, and decides when it has had its time."""
-
-    def __init__(self, execution: Execution, positions: list[int], job: Job) -> None:
-        self._execution = execution
-        self._positions = positions
-        self._job = job
-        self._at: tuple[str, int] = ("cell", -1)
-        self._confined = False
-        self._done = False
-        self._ran: set[int] = set()
-
-    def hold(self, channel: socket.socket, job: Job, pid: int, deadline: float) -> str:
-        """Give the job, take messages until the end. Returns why it ended: "" if the process ended by itself."""
-        channel.settimeout(30)
-        try:
-            channel.sendall(pack(job.message()))
-        except OSError:
-            return ""
-        channel.setblocking(False)
-        inbox = Inbox()
-        limits = job.limits
-        watch = Watch(pid, Path(job.scratch), limits)
-        now = time.monotonic()
-        look, until = now + _LOOK, min(deadline, now + _GRACE + limits.cell_seconds)
-        while not self._done:
-            now = time.monotonic()
-            if now > until:
-                return "budget" if now > deadline else "time"
-            if now > look:
-                if excess := watch.excess():
-                    return excess
-                look = now + _LOOK
-            readable, _, _ = select.select([channel], [], [], _LOOK)
-            if not readable:
-                continue
-            try:
-                data = channel.recv(2**20)
-            except OSError:
-                data = b""
-            if not data:
-                return ""
-            try:
-                for message in inbox.feed(data):
-                    self._take(message)
-                    kind, index = self._at
-                    seconds = job.runs[index].seconds if kind == "check" else limits.cell_seconds
-                    until = min(deadline, time.monotonic() + _GRACE + seconds)
-            except SandboxError:
-                raise
-            except Exception as error:  # whatever an untrusted message makes our code do
-                return f"it broke the protocol ({error})"
-        return ""
-
-    def _take(self, message: list[Any]) -> None:
-        name, *rest = message
-        execution = self._execution
-        if name == "cell":
-            self._at = (name, _index(rest[0], self._job.cells))
-        elif name == "check":
-            self._at = (name, _index(rest[0], self._positions))
-        elif name == "ran":
-            index, status, fault, outputs = rest
-            if _index(index, self._job.cells) in self._ran:
-                raise ValueError("a cell that ran twice")
-            self._ran.add(index)
-            if len(pack(outputs)) > 4 * self._job.limits.output_kb * 1024 + _OUTPUT_EXTRA:
-                raise ValueError("more output than a cell may have")
-            ran = CellRun(_one_of(status, _CELL_STATUSES), _fault(fault), tuple(map(safe_output, outputs)))
-            execution.cells[index] = ran
-        elif name == "checked":
-            execution.checks[self._positions[_index(rest[0], self._positions)]] = _check_run(rest[1:])
-        elif name == "mentions" and self._at == ("cell", -1):  # later, student code could take it back
-            execution.mentions[str(rest[0])] = _texts(rest[1])
-        elif name == "overlays":
-            execution.overlays = list(rest[0])
-            execution.overlay_fault = str(rest[1])
-        elif name == "confined":
-            self._confined = True
-        elif name == "refused" and not self._confined:  # later, only student code could say so
-            raise SandboxError(f"The sandbox could not be set up: {rest[0]}")
-        elif name == "done":
-            self._done = True
-        else:
-            raise ValueError(f"unknown message {name[:20]!r}")
-
-    def ended(self, reason: str) -> tuple[str, int] | None:
-        """Note what the end of the process costs."""
-        if self._done:
-            return None
-        kind, index = self._at
-        told = {
-            "time": "did not stop when its time was up, and was killed",
-            "memory": f"used more than {self._job.limits.memory_mb} MB of memory, and was killed",
-            "threads": f"started more than {THREADS} threads, and was killed",
-            "disk": f"wrote more than {DISK * self._job.limits.file_mb} MB or {FILES:,} files, and was killed",
-            "budget": f"the notebook used up its {self._job.limits.submission_seconds:g} s",
-            "": "ended the process (a crash, or more memory or time than allowed)",
-        }.get(reason, reason)
-        fault = Fault("", told)
-        if kind == "cell":
-            self._execution.cells[max(index, 0)] = CellRun("timed_out" if reason == "time" else "killed", fault)
-        elif self._positions[index] not in self._execution.checks:
-            status = "timed_out" if reason in ("time", "budget") else "killed"
-            self._execution.checks[self._positions[index]] = CheckRun(status, fault=fault)
-        self._execution.killed = told
-        return ("budget", index) if reason == "budget" else (kind, max(index, 0))
-
-
-def _index(value: Any, among: Sized) -> int:
-    if type(value) is not int or not 0 <= value < len(among):
-        raise ValueError("a position that does not exist")
-    return value
-
-
-def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(f"unknown status {str(value)[:20]!r}")
-    return str(value)
-
-
-def _fault(fault: Any) -> Fault | None:
-    if fault is None:
-        return None
-    name, message, line = fault
-    # An address differs in each process; a report must not.
-    told = _ADDRESS.sub("0x...", safe_text(message))
-    return Fault(safe_text(name)[:100], told[:500], int(line) if line is not None else None)
-
-
-def _check_run(rest: list[Any]) -> CheckRun:
-    status, *facts = rest
-    if status == "observed":
-        data, used, changed, lines = facts
-        if not isinstance(data, bytes):
-            raise ValueError("an observation that is no bytes")
-        return CheckRun(status, data, _texts(used), _texts(changed), int(lines))
-    if status == "raised":
-        return CheckRun(status, fault=_fault(facts))
-    _one_of(status, ("not_attempted", "not_defined", "timed_out", "unobservable"))
-    return CheckRun(status, fault=_fault(["", facts[0], None]))
-
-
-def _texts(values: list[Any]) -> tuple[str, ...]:
-    return tuple(safe_text(value)[:100] for value in values[:100])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import base64
+import copy
+import inspect
 import io
 import linecache
 import sys
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
@@ -98,10 +101,20 @@ class _Hook(DisplayHook):
     def finish_displayhook(self) -> None: ...
 
 
+class _Compiler(CachingCompiler):
+    def ast_parse(self, source: str, filename: str = "<unknown>", symbol: str = "exec") -> ast.AST:
+        return syntax_tree(source) or super().ast_parse(source, filename, symbol)
+
+
 class NotebookShell(InteractiveShell):
-    """Runs cells as a notebook kernel would, without a kernel: no history file, no terminal, no commands."""
+    """Runs cells as a notebook kernel would, without a kernel: no history file, no terminal, no commands.
+
+    IPython would parse or compile a cell four times before it runs, which takes longer than most cells: here it is
+    parsed once and compiled once.
+    """
 
     outputs: CellOutputs
+    compiler_class = _Compiler
     display_pub_class = _Publisher
     displayhook_class = _Hook
 
@@ -125,8 +138,39 @@ class NotebookShell(InteractiveShell):
         self.system = refuse  # type: ignore[method-assign]
 
     def transform_cell(self, raw_cell: str) -> str:
-        """Looking for magics takes longer than running most cells: plain Python has none."""
-        return raw_cell if is_python(raw_cell) else super().transform_cell(raw_cell)
+        """Look for magics only where there may be some: plain Python has none."""
+        return raw_cell if syntax_tree(raw_cell) else super().transform_cell(raw_cell)
+
+    def transform_ast(self, node: Any) -> Any:
+        """A tree is kept: whoever changes it gets one of its own."""
+        return super().transform_ast(copy.deepcopy(node) if self.ast_transformers else node)
+
+    def should_run_async(self, raw_cell: str, *, transformed_cell: Any = None, **facts: Any) -> bool:
+        """Only a cell with one of these words may have something to wait for."""
+        if "await" not in transformed_cell and "async" not in transformed_cell:
+            return False
+        return super().should_run_async(raw_cell, transformed_cell=transformed_cell, **facts)
+
+    async def run_ast_nodes(
+        self,
+        nodelist: list[ast.stmt],
+        cell_name: str,
+        interactivity: str = "last_expr",
+        compiler: Any = compile,
+        result: Any = None,
+    ) -> Any:
+        """Compile the statements of a cell together, but for a last expression, which is shown."""
+        if interactivity == "last_expr" and len(nodelist) > 2:
+            end = len(nodelist) - isinstance(nodelist[-1], ast.Expr)
+            try:
+                with compiler.extra_flags(ast.PyCF_ALLOW_TOP_LEVEL_AWAIT):
+                    code = compiler(ast.Module(nodelist[:end], []), cell_name, "exec")
+            except Exception:  # a `return` at the top, say: one by one, what stands before it runs
+                return await super().run_ast_nodes(nodelist, cell_name, interactivity, compiler, result)
+            if await self.run_code(code, result, async_=bool(code.co_flags & inspect.CO_COROUTINE)):
+                return True
+            nodelist = nodelist[end:]
+        return await super().run_ast_nodes(nodelist, cell_name, interactivity, compiler, result)
 
     def enable_gui(self, gui: Any = None) -> None:
         """Figures are drawn inline; there is no window."""
@@ -189,15 +233,18 @@ class NotebookShell(InteractiveShell):
             sys.stdout, sys.stderr = saved
 
 
-@lru_cache(maxsize=64)
-def is_python(cell: str) -> bool:
-    """Whether a cell is Python as it stands: a magic, a shell escape or a help request is a syntax error there."""
+@lru_cache(maxsize=256)
+def syntax_tree(cell: str) -> ast.Module | None:
+    """The tree of a cell that is Python as it stands: a magic, a shell escape or a help request is a syntax error.
+
+    It is shared: do not change it.
+    """
     try:
         # Top-level await is a notebook's own, and no magic.
-        compile(cell, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        return cast(ast.Module, compile(cell, "cell", "exec", flags, dont_inherit=True))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
 
 
 def error_output(error: BaseException) -> Output:

@@ -127,12 +127,9 @@ class Lines:
         return self._trace
 
     @contextmanager
-    def counted(self, wanted: bool) -> Iterator[None]:
-        """Count from 0 what runs in the block, if `wanted`. Raises ObservationError if something was hidden."""
+    def counted(self) -> Iterator[None]:
+        """Count from 0 what runs in the block. Raises ObservationError if something was hidden."""
         self.count, self._hidden = 0, ""
-        if not wanted:
-            yield
-            return
         sys.settrace(self._trace)
         threading.settrace(self._trace)  # a new thread begins with it, and is noticed
         self._counting = True

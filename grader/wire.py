@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import struct
 from collections.abc import Iterator
@@ -27,18 +28,31 @@ def pack(message: Any) -> bytes:
 
 
 class Outbox:
-    """Messages on their way out. What can wait travels with the next message: each one wakes the reader up."""
+    """Messages on their way out. They wait in the channel, and outlive this process there, until the bell is rung.
 
-    def __init__(self, channel: socket.socket) -> None:
+    To wake the reader takes longer than to send a message. What can wait travels with the next message.
+    """
+
+    def __init__(self, channel: socket.socket, bell: socket.socket) -> None:
         self._channel = channel
+        self._bell = bell
         self._waiting = b""
 
     def later(self, message: Any) -> None:
         self._waiting += pack(message)
 
     def now(self, message: Any) -> None:
-        data, self._waiting = self._waiting + pack(message), b""
-        self._channel.sendall(data)
+        data, self._waiting = memoryview(self._waiting + pack(message)), b""
+        while data:
+            try:
+                data = data[self._channel.send(data, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:  # the channel is full
+                self.ring()
+                select.select([], [self._channel], [])
+
+    def ring(self) -> None:
+        """Wake the reader."""
+        self._bell.send(b"!")
 
 
 def must_not_swell(data: bytes, items: int = _ITEMS) -> None:

@@ -16,6 +16,7 @@ import tiny_course
 
 import grader.child
 import grader.protections
+from grader.checks import HiddenTests
 from grader.confine import ConfinementError
 from grader.job import Job
 from grader.material import Material
@@ -127,16 +128,17 @@ def test_a_process_that_can_not_be_confined_runs_no_student_code(tmp_path: Path,
         raise ConfinementError("the kernel has changed its mind")
 
     monkeypatch.setattr(grader.child, "confine", refuses)
-    monkeypatch.setattr(grader.child, "only_descriptors", lambda channel: None)
+    monkeypatch.setattr(grader.child, "only_descriptors", lambda *kept: None)
     monkeypatch.setattr(grader.child.sys, "path", list(sys.path))
     monkeypatch.setattr(grader.child.os, "environ", dict(os.environ))
-    monkeypatch.setattr(grader.child, "_run_cells", lambda *_: ran.append("cells"))
+    monkeypatch.setattr(grader.child.Child, "_run_cells", lambda *_: ran.append("cells"))
     monkeypatch.chdir(tmp_path)
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    bell, _ = socket.socketpair()
+    with ours, theirs, bell:
         job = Job(("1 / 0",), (), tiny_course.material(tiny_course.write(tmp_path)).limits, scratch=str(tmp_path))
         ours.sendall(pack(job.message()))
-        grader.child.main(theirs, None, None, None)  # type: ignore[arg-type]
+        grader.child.Child(HiddenTests(tmp_path, {}), {}, None, None).run(theirs, bell)  # type: ignore[arg-type]
         assert receive(ours) == ["refused", "the kernel has changed its mind"]
     assert ran == []
 

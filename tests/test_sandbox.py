@@ -255,7 +255,7 @@ def test_the_environment_holds_nothing_of_the_graders(execute):
     assert printed(execute(cell)) == "None True\n"
 
 
-def test_only_its_channel_is_open(execute):
+def test_only_its_channel_and_its_bell_are_open(execute):
     cell = """
     import os
     def is_open(descriptor):
@@ -266,7 +266,7 @@ def test_only_its_channel_is_open(execute):
     print(sum(is_open(descriptor) for descriptor in range(3, 4096)))
     print([os.path.samestat(os.fstat(descriptor), os.stat('/dev/null')) for descriptor in (0, 1, 2)])
     """
-    assert printed(execute(cell)) == "1\n[True, True, True]\n"
+    assert printed(execute(cell)) == "2\n[True, True, True]\n"
 
 
 # It holds no answer

@@ -1,7 +1,9 @@
 """The messages between the grader and a sandbox: complete ones arrive whole, anything else is a WireError."""
 
+import select
 import socket
 import struct
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -31,10 +33,30 @@ def test_messages_arrive_whole_however_their_bytes_are_cut(sent, cut):
 @given(data)
 @settings(deadline=None)
 def test_a_message_passes_through_a_socket(value):
-    left, right = socket.socketpair()
-    with left, right:
-        Outbox(left).now(value)
+    (left, right), (bell, rung) = socket.socketpair(), socket.socketpair()
+    with left, right, bell, rung:
+        Outbox(left, bell).now(value)
         assert receive(right) == value
+
+
+def test_the_bell_rings_when_the_channel_is_full_or_when_asked():
+    (left, right), (bell, rung) = socket.socketpair(), socket.socketpair()
+    with left, right, bell, rung:
+        rung.setblocking(False)
+        outbox = Outbox(left, bell)
+        outbox.now(["little"])
+        assert receive(right) == ["little"]
+        with pytest.raises(BlockingIOError):
+            rung.recv(1)
+        much = ["much", bytes(2**22)]
+        thread = threading.Thread(target=outbox.now, args=[much])
+        thread.start()
+        assert select.select([rung], [], [], 60)[0]  # before anything is read
+        assert receive(right) == much
+        thread.join()
+        rung.recv(2**16)
+        outbox.ring()
+        assert rung.recv(2**16) == b"!"
 
 
 def test_the_end_of_a_channel_is_none():

@@ -1,0 +1,190 @@
+"""One submission's process, heard and watched: its messages as they come, and when it has had its time."""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import time
+from collections.abc import Sized
+from pathlib import Path
+from typing import Any
+
+from grader.execution import CellRun, CheckRun, Execution, Fault, SandboxError
+from grader.job import Job
+from grader.outputs import safe_output, safe_text
+from grader.watch import DISK, FILES, THREADS, Watch
+from grader.wire import Inbox, pack
+
+# A process that does not give in to an interrupt is killed this much later.
+_GRACE = 2.0
+# So often is looked at what a process says and uses, in seconds.
+_LOOK = 0.25
+# So often may it ring in a row and have nothing to say: each takes the grader's time.
+_FALSE_ALARMS = 1000
+# What a cell's output takes beside its text, which may have four bytes a character.
+_OUTPUT_EXTRA = 100_000
+_CELL_STATUSES = ("ok", "raised", "timed_out")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+
+
+class Conversation:
+    """Reads one process's messages, and decides when it has had its time."""
+
+    def __init__(self, execution: Execution, positions: list[int], job: Job) -> None:
+        self._execution = execution
+        self._positions = positions
+        self._job = job
+        self._at: tuple[str, int] = ("cell", -1)
+        self._confined = False
+        self._done = False
+        self._ran: set[int] = set()
+
+    def hold(self, channel: socket.socket, bell: socket.socket, job: Job, pid: int, deadline: float) -> str:
+        """Give the job, take messages until the end. Returns why it ended: "" if the process ended by itself.
+
+        bell: a socket that becomes readable when the process wants to be heard, and hangs up when it has ended. Its
+              messages wait in the channel until then: to be woken by each would take longer than to read them.
+        """
+        channel.settimeout(30)
+        try:
+            channel.sendall(pack(job.message()))
+        except OSError:
+            return ""
+        channel.setblocking(False)
+        inbox = Inbox()
+        limits = job.limits
+        watch = Watch(pid, Path(job.scratch), limits)
+        now = time.monotonic()
+        look, until = now + _LOOK, min(deadline, now + _GRACE + limits.cell_seconds)
+        poll = select.poll()
+        poll.register(bell, select.POLLIN)
+        hung_up, wait, rung = False, _LOOK, 0
+        while not self._done:
+            if poll.poll(1000 * wait):
+                hung_up = not bell.recv(2**16)
+                rung += 1
+            now = time.monotonic()
+            if now > look:
+                if excess := watch.excess():
+                    return excess
+                look = now + _LOOK
+            try:
+                data = channel.recv(2**20)
+            except BlockingIOError:  # it said all that it had to say
+                if hung_up:
+                    return ""
+                if now > until:
+                    return "budget" if now > deadline else "time"
+                if rung > _FALSE_ALARMS:
+                    return "it broke the protocol (it rang, and had nothing to say)"
+                wait = _LOOK
+                continue
+            except OSError:
+                data = b""
+            if not data:
+                return ""
+            wait, rung = 0.0, 0
+            try:
+                for message in inbox.feed(data):
+                    self._take(message)
+                    kind, index = self._at
+                    seconds = job.runs[index].seconds if kind == "check" else limits.cell_seconds
+                    until = min(deadline, time.monotonic() + _GRACE + seconds)
+            except SandboxError:
+                raise
+            except Exception as error:  # whatever an untrusted message makes our code do
+                return f"it broke the protocol ({error})"
+        return ""
+
+    def _take(self, message: list[Any]) -> None:
+        name, *rest = message
+        execution = self._execution
+        if name == "cell":
+            self._at = (name, _index(rest[0], self._job.cells))
+        elif name == "check":
+            self._at = (name, _index(rest[0], self._positions))
+        elif name == "ran":
+            index, status, fault, outputs = rest
+            if _index(index, self._job.cells) in self._ran:
+                raise ValueError("a cell that ran twice")
+            self._ran.add(index)
+            if len(pack(outputs)) > 4 * self._job.limits.output_kb * 1024 + _OUTPUT_EXTRA:
+                raise ValueError("more output than a cell may have")
+            ran = CellRun(_one_of(status, _CELL_STATUSES), _fault(fault), tuple(map(safe_output, outputs)))
+            execution.cells[index] = ran
+        elif name == "checked":
+            execution.checks[self._positions[_index(rest[0], self._positions)]] = _check_run(rest[1:])
+        elif name == "mentions" and self._at == ("cell", -1):  # later, student code could take it back
+            execution.mentions[str(rest[0])] = _texts(rest[1])
+        elif name == "overlays":
+            execution.overlays = list(rest[0])
+            execution.overlay_fault = str(rest[1])
+        elif name == "confined":
+            self._confined = True
+        elif name == "refused" and not self._confined:  # later, only student code could say so
+            raise SandboxError(f"The sandbox could not be set up: {rest[0]}")
+        elif name == "done":
+            self._done = True
+        else:
+            raise ValueError(f"unknown message {name[:20]!r}")
+
+    def ended(self, reason: str) -> tuple[str, int] | None:
+        """Note what the end of the process costs."""
+        if self._done:
+            return None
+        kind, index = self._at
+        told = {
+            "time": "did not stop when its time was up, and was killed",
+            "memory": f"used more than {self._job.limits.memory_mb} MB of memory, and was killed",
+            "threads": f"started more than {THREADS} threads, and was killed",
+            "disk": f"wrote more than {DISK * self._job.limits.file_mb} MB or {FILES:,} files, and was killed",
+            "budget": f"the notebook used up its {self._job.limits.submission_seconds:g} s",
+            "": "ended the process (a crash, or more memory or time than allowed)",
+        }.get(reason, reason)
+        fault = Fault("", told)
+        if kind == "cell":
+            self._execution.cells[max(index, 0)] = CellRun("timed_out" if reason == "time" else "killed", fault)
+        elif self._positions[index] not in self._execution.checks:
+            status = "timed_out" if reason in ("time", "budget") else "killed"
+            self._execution.checks[self._positions[index]] = CheckRun(status, fault=fault)
+        self._execution.killed = told
+        return ("budget", index) if reason == "budget" else (kind, max(index, 0))
+
+
+def _index(value: Any, among: Sized) -> int:
+    if type(value) is not int or not 0 <= value < len(among):
+        raise ValueError("a position that does not exist")
+    return value
+
+
+def _one_of(value: Any, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise ValueError(f"unknown status {str(value)[:20]!r}")
+    return str(value)
+
+
+def _fault(fault: Any) -> Fault | None:
+    if fault is None:
+        return None
+    name, message, line = fault
+    # An address differs in each process; a report must not.
+    told = _ADDRESS.sub("0x...", safe_text(message))
+    return Fault(safe_text(name)[:100], told[:500], int(line) if line is not None else None)
+
+
+def _check_run(rest: list[Any]) -> CheckRun:
+    status, *facts = rest
+    if status == "observed":
+        data, used, changed, lines = facts
+        if not isinstance(data, bytes):
+            raise ValueError("an observation that is no bytes")
+        return CheckRun(status, data, _texts(used), _texts(changed), int(lines))
+    if status == "raised":
+        return CheckRun(status, fault=_fault(facts))
+    _one_of(status, ("not_attempted", "not_defined", "timed_out", "unobservable"))
+    return CheckRun(status, fault=_fault(["", facts[0], None]))
+
+
+def _texts(values: list[Any]) -> tuple[str, ...]:
+    return tuple(safe_text(value)[:100] for value in values[:100])
