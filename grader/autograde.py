@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from nbgrader.coursedir import CourseDirectory
@@ -91,14 +92,12 @@ class Autograder:
         self._material.references(self._sandbox)
         self._material.overlays(self._sandbox)
 
-        def make() -> Marker:
-            return Marker(
-                self._material,
-                self._gradebook.layout,
-                Sandbox(private=(self._course.root,), confined=self._course.sandbox == "on"),
-            )
-
-        makers = [make] * jobs
+        if not students:
+            return
+        makers = [
+            partial(Marker, self._material, self._gradebook.layout, self._sandbox.shared())
+            for _ in range(min(jobs, len(students)))
+        ]
         with Workers(makers) as workers:
             yield from self._written(workers.run(self._handed(students)))
 

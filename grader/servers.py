@@ -81,6 +81,8 @@ class ForkServer:
     It starts in the background, which takes seconds. Safe to use from several threads.
     """
 
+    _process: subprocess.Popen[bytes] | None
+
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ready = False
@@ -110,10 +112,26 @@ class ForkServer:
                 start_new_session=True,
             )
 
+    def shared(self) -> ForkServer:
+        """The same first process, for a process that will be forked from this one: it ends with this one's."""
+        with self._lock:
+            self._await()
+            other = object.__new__(ForkServer)
+            other._lock, other._ready, other._idle, other._all = threading.Lock(), True, {}, []
+            # Whoever asks gets the answer on a socket of its own, and a question is a single message.
+            other._control, other._process = self._control.dup(), None
+            return other
+
+    def _await(self) -> None:
+        if not self._ready:
+            with contextlib.suppress(OSError):
+                self._ready = receive(self._control) is not None
+
     @property
     def pids(self) -> list[int]:
         """The numbers of the processes that submissions are forked from, the first one's first."""
-        return [self._process.pid, *(server.pid for server in self._all)]
+        first = [self._process.pid] if self._process is not None else []
+        return first + [server.pid for server in self._all]
 
     @contextlib.contextmanager
     def lent(self, assignment: Assignment) -> Iterator[AssignmentServer]:
@@ -146,8 +164,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         try:
             with contextlib.suppress(OSError), theirs:
-                if not self._ready:
-                    self._ready = receive(self._control) is not None
+                self._await()
                 request = "\n".join(["assignment", str(assignment.checks), *assignment.imports])
                 _send(self._control, request, theirs.fileno())
             with contextlib.suppress(OSError):
@@ -162,29 +179,31 @@ class ForkServer:
     def complaint(self) -> str:
         """The last words of a server that ended."""
         with self._lock:
-            stderr = self._process.stderr
-            assert stderr is not None
+            if self._process is None or self._process.stderr is None or self._process.stderr.closed:
+                return ""
             self._process.kill()
-            return "" if stderr.closed else stderr.read().decode(errors="replace")[-1500:]
+            return self._process.stderr.read().decode(errors="replace")[-1500:]
 
     def close(self) -> None:
         """End all of its processes."""
         with self._lock:
             self._hang_up()
-            self._process.kill()
-            self._process.wait()
-        shutil.rmtree(self._home, ignore_errors=True)
+            if self._process is not None:
+                self._process.kill()
+                self._process.wait()
+                shutil.rmtree(self._home, ignore_errors=True)
 
     def _hang_up(self) -> None:
         for control in (self._control, *(server.control for server in self._all)):
             control.close()
-        if self._process.stderr:
+        if self._process is not None and self._process.stderr:
             self._process.stderr.close()
 
     def leave(self) -> None:
         """In a process that was forked from the grader: close what belongs to the grader, and let it live."""
         self._hang_up()
-        self._process.returncode = 0  # it is no child of this process
+        if self._process is not None:
+            self._process.returncode = 0  # it is no child of this process
 
 
 def _send(control: socket.socket, request: str, *descriptors: int) -> None:

@@ -108,3 +108,17 @@ def test_edited_checks_are_read_again_and_the_older_process_ends(tmp_path, sandb
     assert grade(tiny_course.submission(), tiny_course.material(tmp_path), sandbox).score == FULL
     assert older not in sandbox.servers
     assert has_ended(older)
+
+
+def test_a_shared_sandbox_serves_a_fork_of_the_grader_from_the_same_first_process(tiny, started_apart):
+    report = grade(tiny_course.submission(), tiny, started_apart)
+    shared = started_apart.shared()
+    pid = os.fork()
+    if not pid:
+        try:
+            os._exit(0 if grade(tiny_course.submission(), tiny, shared) == report else 1)
+        finally:
+            os._exit(2)
+    shared.close()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert grade(tiny_course.submission(), tiny, started_apart) == report
