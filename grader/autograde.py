@@ -48,13 +48,18 @@ class Outcome(BaseModel):
 
 
 class Autograder:
-    """Grades the submissions of one assignment. A context manager."""
+    """Grades the submissions of one assignment. A context manager.
 
-    def __init__(self, course: Course, assignment: str) -> None:
+    problem: the only one to grade; what is known of the others stays as it is.
+    """
+
+    def __init__(self, course: Course, assignment: str, problem: str = "") -> None:
         self._course = course
         self._material = Material(course, assignment)
         self._name = self._material.name
-        self._keys: dict[str, str] = {}
+        self._problem = problem
+        self._material.tests.problems_named(problem)
+        self._receipts: dict[str, str] = {}
         self.outcome = Outcome(assignment=self._name, graded=[], unchanged=0, troubled=[], failed=[])
         self.verdicts: Counter[str] = Counter()
 
@@ -82,7 +87,7 @@ class Autograder:
         for name in [name for name in students if student_fault(name)]:
             students.remove(name)
             self.outcome.failed.append(f"{student_fault(name)}. Rename the folder in {submitted}")
-        known = set() if force else self._gradebook.submissions()
+        known = set() if force or self._problem else self._gradebook.submissions()
         waiting = [name for name in students if name not in known or not self._done(name)]
         self.outcome.unchanged = len(students) - len(waiting)
         return waiting
@@ -125,22 +130,28 @@ class Autograder:
     def _handed(self, students: Sequence[str]) -> Iterator[Handed]:
         kept = self._gradebook.kept(students)
         for student in students:
-            self._receipt(student).unlink(missing_ok=True)
             try:
                 yield self._read(student, kept.get(student, Kept()))
             except (IntakeError, OSError, ValueError) as error:
                 self._fail(student, str(error))
 
     def _read(self, student: str, kept: Kept) -> Handed:
-        folder = self._submitted(student)
-        self._keys[student] = self._key(student)
+        folder, receipt, report = self._submitted(student), self._receipt(student), ""
+        if self._problem:
+            # Graded in part, it is as whole and as new as it was before.
+            self._receipts[student] = receipt.read_text() if receipt.is_file() else ""
+            file = self._course.report_file(self._name, student)
+            report = file.read_text(encoding="utf-8") if file.is_file() else ""
+        else:
+            self._receipts[student] = self._key(student)
+        receipt.unlink(missing_ok=True)
         data, fault = b"", ""
         try:
             data = file_bytes(self._notebook(folder))
         except SubmissionError as error:
             fault = str(error)
         left_out = tuple(plain_files(folder)[1])
-        return Handed(student, data, fault, left_out, _handed_in(folder), kept)
+        return Handed(student, data, fault, left_out, _handed_in(folder), kept, self._problem, report)
 
     def _notebook(self, folder: Path) -> Path:
         """A lone notebook under another name is taken for the assignment's."""
@@ -163,7 +174,7 @@ class Autograder:
         for one in results:
             receipt = self._receipt(one.student)
             receipt.parent.mkdir(parents=True, exist_ok=True)
-            receipt.write_text(self._keys.pop(one.student))
+            receipt.write_text(self._receipts.pop(one.student))
             self.outcome.graded.append(one.student)
             self.outcome.troubled += [f"{one.student}: {note}" for note in one.notes]
 

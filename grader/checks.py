@@ -217,6 +217,14 @@ class HiddenTests:
     def checks(self) -> dict[str, Check]:
         return {check.name: check for problem in self.problems.values() for check in problem.checks}
 
+    def problems_named(self, only: str = "") -> tuple[Problem, ...]:
+        """All problems, or the one of that name. Raises AuthorError if there is none."""
+        if not only:
+            return tuple(self.problems.values())
+        if only not in self.problems:
+            raise AuthorError(f"{self.path} has no problem {only!r}. There are {', '.join(self.problems)}")
+        return (self.problems[only],)
+
     @property
     def answers_file(self) -> Path:
         return self.path.with_name("answers.py")

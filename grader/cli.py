@@ -225,6 +225,9 @@ def _cores() -> int:
 def autograde(
     assignment: Annotated[str, typer.Argument(help="The assignment.")],
     student: Annotated[str, typer.Option(help="Grade this student only.")] = "",
+    problem: Annotated[
+        str, typer.Option(help="Grade this problem only, again where it is graded; the others stay as they are.")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="Grade again what has been graded already.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="How many at a time; 0: one for each core.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
@@ -233,7 +236,7 @@ def autograde(
     """Grade every submission under submitted/, into the gradebook. What has not changed is not graded again."""
     from grader.autograde import Autograder
 
-    with _told(), Autograder(load_course(course), assignment) as autograder:
+    with _told(), Autograder(load_course(course), assignment, problem) as autograder:
         waiting = autograder.waiting(student, force=force)
         with RunProgress(err, len(waiting)) as progress:
             for _ in autograder.grade(waiting, jobs or _cores()):
@@ -242,7 +245,8 @@ def autograde(
     if as_json:
         print(outcome.model_dump_json(indent=2))
     else:
-        out.print(f"{len(outcome.graded)} submissions graded, {outcome.unchanged} unchanged.")
+        count = len(outcome.graded)
+        out.print(f"{count} submission{'' if count == 1 else 's'} graded, {outcome.unchanged} unchanged.")
         for line in outcome.troubled:
             out.print(f"[yellow]{escape(line)}[/]")
         for line in outcome.failed:

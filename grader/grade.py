@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from grader.checks import Problem
@@ -24,25 +24,30 @@ _LARGER, _LARGER_BYTES = 16, 2**20
 UNCONFINED = "Graded without a sandbox (course.yaml says sandbox: off)."
 
 
-def grade(submission: Submission, material: Material, sandbox: Sandbox) -> Report:
-    """Grade one submission. Whatever is wrong with it is in the report; only course faults raise (AuthorError)."""
+def grade(submission: Submission, material: Material, sandbox: Sandbox, only: str = "") -> Report:
+    """Grade one submission. Whatever is wrong with it is in the report; only course faults raise (AuthorError).
+
+    only: a problem; the report is then about that one alone.
+    """
+    problems = material.tests.problems_named(only)
     if submission.fault:
-        return _report(submission, material, Execution(), _unreadable(material, submission.fault), [submission.fault])
+        return _report(submission, material, Execution(), _unreadable(problems, submission.fault), [submission.fault])
     sources = tuple(source for _, source in submission.cells)
-    execution = sandbox.run(material.job(sources), material.tests.path, material.imports)
+    execution = sandbox.run(material.job(sources, only), material.tests.path, material.imports)
     notes = [] if sandbox.confined else [UNCONFINED]
     if execution.killed:
         notes.append(f"{execution.killed[0].upper()}{execution.killed[1:]}.")
-    return _report(submission, material, execution, _problems(submission, material, sandbox, execution), notes)
+    results = _results(problems, submission, material, sandbox, execution)
+    return _report(submission, material, execution, results, notes)
 
 
-def _problems(
-    submission: Submission, material: Material, sandbox: Sandbox, execution: Execution
+def _results(
+    problems: Sequence[Problem], submission: Submission, material: Material, sandbox: Sandbox, execution: Execution
 ) -> tuple[ProblemResult, ...]:
     references = material.references(sandbox)
     runs = {}
-    for position, (name, check) in enumerate(material.tests.checks.items()):
-        run = execution.checks[position]
+    for position, check in enumerate(check for problem in problems for check in problem.checks):
+        name, run = check.name, execution.checks[position]
         if check.after is not None and len(run.data) > _LARGER * len(references[name].data) + _LARGER_BYTES:
             run = CheckRun("unobservable", fault=Fault("", "far more was returned than was asked for"))
         if run.status == "not_defined" and run.fault is not None:
@@ -50,7 +55,7 @@ def _problems(
             run = replace(run, fault=replace(run.fault, message=told))
         runs[name] = run
     results = []
-    for problem in material.tests.problems.values():
+    for problem in problems:
         mentioned = execution.mentions.get(problem.name, ())
         checks = []
         for check in problem.checks:
@@ -76,7 +81,7 @@ def _with_diagnosis(
     return ProblemResult(name=problem.name, bonus=problem.bonus, checks=tuple(checks), diagnosis=found)
 
 
-def _unreadable(material: Material, fault: str) -> tuple[ProblemResult, ...]:
+def _unreadable(problems: Sequence[Problem], fault: str) -> tuple[ProblemResult, ...]:
     return tuple(
         ProblemResult(
             name=problem.name,
@@ -93,7 +98,7 @@ def _unreadable(material: Material, fault: str) -> tuple[ProblemResult, ...]:
                 for check in problem.checks
             ),
         )
-        for problem in material.tests.problems.values()
+        for problem in problems
     )
 
 

@@ -15,6 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.preprocessors import LimitOutput
 from nbgrader.utils import compute_checksum, determine_grade, is_grade, is_solution
+from pydantic import ValidationError
 
 from grader.build import tests_cell
 from grader.feedback import FeedbackPages
@@ -37,6 +38,7 @@ class Handed:
     left_out:  sentences about what was handed in beside it and is no plain file.
     handed_in: when, in UTC without a zone, if that is known.
     kept:      what the gradebook already holds of this submission.
+    problem:   the only one to grade; `report` is then what is known of the others (JSON).
     """
 
     student: str
@@ -45,6 +47,8 @@ class Handed:
     left_out: tuple[str, ...] = ()
     handed_in: datetime | None = None
     kept: Kept = field(default_factory=Kept)
+    problem: str = ""
+    report: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,11 @@ class Marker:
         restore(notebook, self._layout, self._material)
         tidy(notebook)
         submission = Submission.of(f"{self._material.name}.ipynb", notebook, fault)
-        report = grade(submission, self._material, self._sandbox).with_notes(handed.left_out)
+        report = self._report(submission, handed).with_notes(handed.left_out)
         show(report, notebook)
         LimitOutput().preprocess(notebook, {})
         text = nbformat.writes(notebook) + "\n"
-        scores = self._scores(handed, notebook, report)
+        scores = scores_of(handed.student, notebook, report, self._material, handed.kept, handed.handed_in)
         return Marked(
             student=handed.student,
             report=report.text(),
@@ -91,29 +95,51 @@ class Marker:
             verdicts=Counter(check.verdict.value for problem in report.problems for check in problem.checks),
         )
 
-    def _scores(self, handed: Handed, notebook: NotebookNode, report: Report) -> Scores:
-        scores = Scores(
-            student=handed.student,
-            handed_in=handed.handed_in,
-            auto={
-                cell.metadata.nbgrader.grade_id: determine_grade(cell)[0] for cell in notebook.cells if is_grade(cell)
-            },
-            extra={tests_cell(problem.name): problem.score for problem in report.problems if problem.bonus},
-            comments={
-                cell.metadata.nbgrader.grade_id: "No response." if _untouched(cell) else None
-                for cell in notebook.cells
-                if is_solution(cell)
-            },
-        )
-        return replace(scores, penalty=self._penalty(handed, scores))
+    def _report(self, submission: Submission, handed: Handed) -> Report:
+        earlier = self._earlier(submission, handed) if handed.problem else None
+        if earlier is None:
+            return grade(submission, self._material, self._sandbox)
+        return grade(submission, self._material, self._sandbox, handed.problem).with_earlier(earlier)
 
-    def _penalty(self, handed: Handed, scores: Scores) -> float | None:
-        moment = handed.handed_in or handed.kept.handed_in
-        due = utc(self._material.assignment.due) + (handed.kept.extension or timedelta())
-        if moment is None or moment <= due:
+    def _earlier(self, submission: Submission, handed: Handed) -> Report | None:
+        """The report on the same submission and the same problems, if there is one."""
+        try:
+            report = Report.model_validate_json(handed.report)
+        except ValidationError:
             return None
-        total = handed.kept.total(scores)
-        return min(total, self._material.course.late.penalty(total, (moment - due).total_seconds()))
+        same = report.digest == submission.digest and [one.name for one in report.problems] == [
+            *self._material.tests.problems
+        ]
+        return report if same else None
+
+
+def scores_of(
+    student: str,
+    notebook: NotebookNode,
+    report: Report,
+    material: Material,
+    kept: Kept,
+    handed_in: datetime | None = None,
+) -> Scores:
+    """What an autograded notebook is worth. handed_in: when, if that is newer than what is kept."""
+    scores = Scores(
+        student=student,
+        handed_in=handed_in,
+        auto={cell.metadata.nbgrader.grade_id: determine_grade(cell)[0] for cell in notebook.cells if is_grade(cell)},
+        extra={tests_cell(problem.name): problem.score for problem in report.problems if problem.bonus},
+        comments={
+            cell.metadata.nbgrader.grade_id: "No response." if _untouched(cell) else None
+            for cell in notebook.cells
+            if is_solution(cell)
+        },
+    )
+    moment = handed_in or kept.handed_in
+    due = utc(material.assignment.due) + (kept.extension or timedelta())
+    if moment is None or moment <= due:
+        return scores
+    total = kept.total(scores)
+    penalty = material.course.late.penalty(total, (moment - due).total_seconds())
+    return replace(scores, penalty=min(total, penalty))
 
 
 def _untouched(cell: NotebookNode) -> bool:

@@ -91,9 +91,12 @@ class Material:
     def _run_of(self, check: Check, overlay: str = "") -> Run:
         return Run(check.name, self.seed(check.name), check.seconds or self.limits.check_seconds, overlay)
 
-    def job(self, cells: tuple[str, ...]) -> Job:
-        """The job that runs every check on a notebook's cells. The lesson's own pictures are not drawn again."""
-        runs = tuple(map(self._run_of, self.tests.checks.values()))
+    def job(self, cells: tuple[str, ...], only: str = "") -> Job:
+        """The job that runs every check on a notebook's cells, or those of one problem.
+
+        The lesson's own pictures are not drawn again.
+        """
+        runs = tuple(self._run_of(check) for problem in self.tests.problems_named(only) for check in problem.checks)
         skip = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.pictures)
         tests = tuple(position for position, cell in enumerate(cells) if cell.strip() in self.public_tests)
         own = (cell for cell in cells if cell.strip() not in self.lesson)

@@ -10,14 +10,7 @@ from typing import Any
 import nbgrader.converters.base
 import nbgrader.utils
 from nbconvert.preprocessors import ClearMetadataPreprocessor
-from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
-    ClearOutput,
-    IgnorePattern,
-    LimitOutput,
-    SaveAutoGrades,
-)
+from nbgrader.preprocessors import IgnorePattern, LimitOutput
 from sqlalchemy.exc import SAWarning
 
 from grader.course import Course, load_course
@@ -27,10 +20,9 @@ from grader.intake import plain_files
 from grader.nbgrader_intake import CollectDownloads, CollectPlainFiles, ExtractPlainFiles
 from grader.nbgrader_steps import (
     GradeSubmission,
-    LatePenalty,
     ReadAnything,
     RestoreCells,
-    SaveExtraCredit,
+    SaveScores,
     before_autograde,
 )
 from grader.outputs import safe_text
@@ -51,22 +43,15 @@ def configure(config: Any, folder: str | Path) -> None:
     config.ExchangeFactory.collect = CollectPlainFiles
     config.CollectDownloads.timezone = course.timezone
     config.Autograde.exporter_class = ReadAnything
-    config.Autograde.sanitize_preprocessors = [
-        ClearOutput,
-        RestoreCells,
-        CheckCellMetadata,
-    ]
+    # nbgrader's own list has steps that look at each cell's metadata. Those are from RestoreCells, and right.
+    config.Autograde.sanitize_preprocessors = [RestoreCells]
     config.Autograde.autograde_preprocessors = [
         GradeSubmission,
         IgnorePattern,
         ClearMetadataPreprocessor,
         LimitOutput,
-        SaveAutoGrades,
-        SaveExtraCredit,
-        AssignLatePenalties,
-        CheckCellMetadata,
+        SaveScores,
     ]
-    config.AssignLatePenalties.plugin_class = LatePenalty
     config.Autograde.pre_convert_hook = before_autograde
     # `grader autograde` makes the pages too: one from before a person graded must not stay.
     config.GenerateFeedback.force = True

@@ -10,16 +10,13 @@ from typing import Any
 
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook as NbgraderGradebook
-from nbgrader.plugins import LateSubmissionPlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 
-from grader.build import tests_cell
 from grader.course import Course, load_course
 from grader.grade import UNCONFINED, grade
-from grader.gradebook import Gradebook, Layout
+from grader.gradebook import Gradebook, Kept
 from grader.intake import plain_files
-from grader.marking import readable, show
+from grader.marking import readable, scores_of, show
 from grader.material import Material
 from grader.report import Report
 from grader.restore import restore
@@ -37,14 +34,13 @@ class Engine:
         self._left_out: dict[tuple[str, str], list[str]] = {}
         self._sandbox = Sandbox(private=(course.root,), confined=course.sandbox == "on")
         self._sandbox.start()
-        self._known: dict[str, tuple[Material, Layout]] = {}
+        self._known: dict[str, tuple[Material, Gradebook]] = {}
 
-    def known(self, assignment: str) -> tuple[Material, Layout]:
-        """The assignment's material, and its cells in the gradebook, which learns of it if it has not."""
+    def known(self, assignment: str) -> tuple[Material, Gradebook]:
+        """The assignment's material and its place in the gradebook, which learns of it if it has not."""
         if assignment not in self._known:
             material = Material(self.course, assignment)
-            with Gradebook(material) as gradebook:
-                self._known[assignment] = material, gradebook.layout
+            self._known[assignment] = material, Gradebook(material)
         return self._known[assignment]
 
     def look_at(self, folder: Path) -> None:
@@ -73,9 +69,16 @@ class Engine:
         self.troubled += [f"{student}: {note}" for note in report.notes if note != UNCONFINED]
         return report
 
+    def save(self, notebook: NotebookNode, report: Report, assignment: str, student: str) -> None:
+        material, gradebook = self.known(assignment)
+        kept = gradebook.kept([student]).get(student, Kept())
+        gradebook.save([scores_of(student, notebook, report, material, kept)])
+
     def end(self) -> None:
         """Name the submissions that need a look."""
         self._sandbox.close()
+        for _, gradebook in self._known.values():
+            gradebook.close()
         if self.troubled:
             count = len(self.troubled)
             print(f"\n{count} submission{'s need' if count > 1 else ' needs'} a look:", file=sys.stderr)
@@ -112,8 +115,8 @@ class RestoreCells(NbGraderPreprocessor):
     """Replaces nbgrader's OverwriteCells and OverwriteKernelspec."""
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
-        material, layout = engine(Path.cwd()).known(resources["nbgrader"]["assignment"])
-        restore(nb, layout, material)
+        material, gradebook = engine(Path.cwd()).known(resources["nbgrader"]["assignment"])
+        restore(nb, gradebook.layout, material)
         return nb, resources
 
 
@@ -129,23 +132,10 @@ class GradeSubmission(NbGraderPreprocessor):
         return nb, resources
 
 
-class SaveExtraCredit(NbGraderPreprocessor):
-    """Saves what nbgrader has a place for but no step: a bonus as extra credit."""
+class SaveScores(NbGraderPreprocessor):
+    """Replaces nbgrader's SaveAutoGrades and AssignLatePenalties, and saves a bonus as extra credit."""
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> Any:
         facts = resources["nbgrader"]
-        report: Report = resources["grader_report"]
-        with NbgraderGradebook(facts["db_url"]) as gradebook:
-            for problem in report.problems:
-                if problem.bonus:
-                    place = tests_cell(problem.name), facts["notebook"], facts["assignment"], facts["student"]
-                    gradebook.find_grade(*place).extra_credit = problem.score
-            gradebook.db.commit()
+        engine(Path.cwd()).save(nb, resources["grader_report"], facts["assignment"], facts["student"])
         return nb, resources
-
-
-class LatePenalty(LateSubmissionPlugin):
-    """The late policy of course.yaml."""
-
-    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float | None:
-        return engine(Path.cwd()).course.late.penalty(score, total_seconds_late)

@@ -21,7 +21,7 @@ class RunProgress:
     def __init__(self, console: Console, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._total, self._clock = console, total, clock
         self._done = 0
-        self._started = self._told = clock()
+        self._first = self._told = clock()
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=total)
@@ -36,13 +36,18 @@ class RunProgress:
     def advance(self, verdicts: Mapping[str, int]) -> None:
         """One more is done; `verdicts` are those of all checks so far."""
         self._done += 1
+        if self._done == 1:  # what came before was getting ready
+            self._first = self._clock()
         self._bar.update(self._task, completed=self._done, description=self._pace(verdicts))
         if not self._console.is_terminal and (self._clock() >= self._told + _BETWEEN or self._done == self._total):
             self._told = self._clock()
             self._console.print(f"{self._done:,} of {self._total:,} graded, {self._pace(verdicts)}", soft_wrap=True)
 
     def _pace(self, verdicts: Mapping[str, int]) -> str:
-        each = (self._clock() - self._started) / self._done
-        left = timedelta(seconds=round(each * (self._total - self._done)))
         counts = ", ".join(f"{count:,} {name}" for name, count in Counter(verdicts).most_common())
-        return f"{60 / each if each else 0:,.0f} a minute, {left} left; checks: {counts or 'none'}"
+        told = f"checks: {counts or 'none'}"
+        if self._done == 1:
+            return told
+        each = (self._clock() - self._first) / (self._done - 1)
+        left = timedelta(seconds=round(each * (self._total - self._done)))
+        return f"{60 / max(each, 1e-6):,.0f} a minute, {left} left; {told}"

@@ -92,6 +92,12 @@ class Report(_Model):
     def with_notes(self, notes: Iterable[str]) -> Report:
         return self.model_copy(update={"notes": (*self.notes, *notes)})
 
+    def with_earlier(self, earlier: Report) -> Report:
+        """This report on a few problems, made whole with what an earlier one says of the others."""
+        new = {problem.name: problem for problem in self.problems}
+        problems = tuple(new.get(problem.name, problem) for problem in earlier.problems)
+        return self.model_copy(update={"problems": problems, "score": sum(problem.score for problem in problems)})
+
     def text(self) -> str:
         """The report as it is kept in a file."""
         return self.model_dump_json(indent=1) + "\n"
