@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import html
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import nh3
+import pygments
+from ipython_pygments_lexers import IPythonLexer
 from jinja2 import pass_context
-from nbconvert.exporters import HTMLExporter
-from nbconvert.exporters.templateexporter import TemplateExporter
-from nbconvert.filters.highlight import Highlight2HTML
+from nbconvert.exporters import Exporter, HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
+from pygments.formatters import HtmlFormatter
+from pygments.lexer import Lexer
+from pygments.lexers.python import PythonLexer
 from traitlets.config import Config
 
 from grader.gradebook import Kept, Layout, Scores
@@ -29,6 +33,22 @@ _ATTRIBUTES = {**nh3.ALLOWED_ATTRIBUTES, "*": {"class", "id"}}
 _LONGEST = 30_000
 # Cells rendered and kept: those of the lesson are the same on every page.
 _KEPT = 256
+# What nbconvert calls Python with magics, when a notebook does not say in what language it is.
+_NO_LANGUAGE = "ipython3"
+_NO_SCORE = {"notebook": "", "score": 0.0, "max_score": 0.0, "late_penalty": 0.0}
+# What of a notebook stands on a page, in nbconvert's words.
+_EVERYTHING = {
+    "include_code": True,
+    "include_markdown": True,
+    "include_raw": False,
+    "include_unknown": True,
+    "include_input": True,
+    "include_output": True,
+    "include_output_stdin": True,
+    "include_input_prompt": True,
+    "include_output_prompt": True,
+    "no_prompt": False,
+}
 _NO_ALT = re.compile(r"<img (?![^>]*\balt=)")
 
 
@@ -51,24 +71,38 @@ def _rendered(source: str) -> str:
     return _render(source, {})
 
 
+@lru_cache(maxsize=_KEPT)
+def _highlighted(source: str, language: str) -> str:
+    return str(pygments.highlight(source or " ", *_highlighter(language)))
+
+
+@cache
+def _highlighter(language: str) -> tuple[Lexer, HtmlFormatter[str]]:
+    """As nbconvert has them, which makes both anew for each cell."""
+    lexer = IPythonLexer() if language == _NO_LANGUAGE else PythonLexer()
+    return lexer, HtmlFormatter(cssclass=f" highlight hl-{language}")
+
+
 class FeedbackExporter(HTMLExporter):
     """nbconvert's pages without its detour: it parses each whole page again, styles and all, for a few attributes.
 
     That takes many times as long as all the rest. What it adds to our pages is a text in place of a picture.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._highlight = lru_cache(maxsize=_KEPT)(Highlight2HTML(parent=self))
-
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> Any:
-        language = nb.metadata.get("language_info", {}).get("name")
-        resources = self._init_resources(resources)
-        self.register_filter("highlight_code", lambda source, **_: self._highlight(source, language))
-        widgets = WidgetsDataTypeFilter(notebook_metadata=self._nb_metadata, parent=self, resources=resources)
+        nb, resources = Exporter.from_notebook_node(self, nb, resources, **kw)
+        return self.page(nb, resources), resources
+
+    def page(self, notebook: NotebookNode, resources: Any) -> str:
+        """The page of a notebook that needs no more preparation, with `resources` from one that had it."""
+        language = notebook.metadata.get("language_info", {}).get("name", _NO_LANGUAGE)
+        language = "python" if language != _NO_LANGUAGE else language  # no other is taught here
+        self.register_filter("highlight_code", lambda source, **_: _highlighted(source, language))
+        widgets = WidgetsDataTypeFilter(notebook_metadata={}, parent=self, resources=resources)
         self.register_filter("filter_data_type", widgets)
-        page, resources = TemplateExporter.from_notebook_node(self, nb, resources, **kw)
-        return _NO_ALT.sub('<img alt="No description has been provided for this image" ', page), resources
+        resources["global_content_filter"] = _EVERYTHING
+        page = self.template.render(nb=notebook, resources=resources).lstrip("\r\n")
+        return _NO_ALT.sub('<img alt="No description has been provided for this image" ', page)
 
 
 class FeedbackPages:
@@ -80,6 +114,7 @@ class FeedbackPages:
         # Only for its own settings: the template and its styles.
         nbgraders = GenerateFeedback(coursedir=CourseDirectory(config=config), config=config)
         self._exporter = FeedbackExporter(parent=nbgraders, config=nbgraders.config)
+        self._resources = self._exporter.from_notebook_node(new_notebook(), {"nbgrader": _NO_SCORE})[1]
 
     def page(self, notebook: NotebookNode, layout: Layout, scores: Scores, kept: Kept) -> str:
         """The page of an autograded notebook, which gets its scores and comments written into the cells' metadata."""
@@ -98,8 +133,7 @@ class FeedbackPages:
             "max_score": layout.points,
             "late_penalty": penalty,
         }
-        page: str = self._exporter.from_notebook_node(notebook, {"nbgrader": facts})[0]
-        return page
+        return self._exporter.page(notebook, {**self._resources, "nbgrader": facts})
 
 
 def make_safe(config: Any) -> None:

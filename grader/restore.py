@@ -30,7 +30,7 @@ def restore(notebook: NotebookNode, layout: Layout, material: Material) -> None:
         cell.metadata.pop("nbgrader", None)
         if cell.id in places:
             _put_back(cell, places[cell.id])
-    _add_missing(notebook, layout, set(places.values()))
+    _add_missing(notebook, layout, places)
 
 
 def _places(notebook: NotebookNode, layout: Layout, material: Material) -> dict[str, Cell]:
@@ -113,15 +113,21 @@ def _metadata(place: Cell) -> NotebookNode:
     )
 
 
-def _add_missing(notebook: NotebookNode, layout: Layout, there: Collection[Cell]) -> None:
-    """Add the cells that carry a score and are not in the notebook, each below the one that comes before it."""
-    after = int(bool(notebook.cells) and notebook.cells[0].id == UNREADABLE)
+def _add_missing(notebook: NotebookNode, layout: Layout, there: Mapping[str, Cell]) -> None:
+    """Add the cells that carry a score and are not in the notebook, each below the one that comes before it.
+
+    there: what the notebook has, by the ids of its cells.
+    """
+    added: dict[str, list[NotebookNode]] = {}
+    identities = {place: identity for identity, place in there.items()}
+    after = UNREADABLE
     for place in layout.cells:
-        if place in there:
-            after = 1 + next(n for n, cell in enumerate(notebook.cells) if _grade_id(cell) == place.name)
+        if place in identities:
+            after = identities[place]
         elif place.points is not None:
-            notebook.cells.insert(after, _added(place))
-            after += 1
+            added.setdefault(after, []).append(_added(place))
+    first = [] if any(cell.id == UNREADABLE for cell in notebook.cells) else added.pop(UNREADABLE, [])
+    notebook.cells = [*first, *(one for cell in notebook.cells for one in (cell, *added.get(cell.id, ())))]
 
 
 def _added(place: Cell) -> NotebookNode:
