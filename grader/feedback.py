@@ -9,7 +9,7 @@ from typing import Any
 
 import nh3
 import pygments
-from ipython_pygments_lexers import IPythonLexer
+from IPython.lib.lexers import IPython3Lexer
 from jinja2 import pass_context
 from nbconvert.exporters import Exporter, HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
@@ -79,7 +79,7 @@ def _highlighted(source: str, language: str) -> str:
 @cache
 def _highlighter(language: str) -> tuple[Lexer, HtmlFormatter[str]]:
     """As nbconvert has them, which makes both anew for each cell."""
-    lexer = IPythonLexer() if language == _NO_LANGUAGE else PythonLexer()
+    lexer = IPython3Lexer() if language == _NO_LANGUAGE else PythonLexer()
     return lexer, HtmlFormatter(cssclass=f" highlight hl-{language}")
 
 
