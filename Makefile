@@ -25,7 +25,7 @@ lint: .venv/.ready
 bench: .venv/.ready
 	$(RUN) scripts/bench
 
-# 10,000 submissions in one run: does the last one cost as much as the first? Needs 20 GB of disk.
+# 10,000 submissions in one run: does the last one cost as much as the first? Needs 6 GB of disk.
 bench-large: .venv/.ready
 	$(RUN) scripts/bench-large
 

@@ -31,7 +31,7 @@ def test_the_bench_measures_every_way_of_ours_on_the_same_class(tmp_path: Path) 
         assert row["submissions"] == row["measured_on"] == 2
         assert row["seconds"] > 0
         assert row["per_minute"] > 0
-        assert row["peak_memory_mb"] > 0
+        assert row["peak_memory_mib"] > 0
         assert row["times_stock"] is None  # there was nothing to compare with
     assert all(results["engine"][name] > 0 for name in ("engine_ms", "bare_ms", "fork_ms", "engine_over_bare"))
     assert (tmp_path / "results.png").read_bytes().startswith(b"\x89PNG")

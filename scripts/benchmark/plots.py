@@ -50,7 +50,7 @@ def draw_rates(results: dict[str, Any], path: Path) -> None:
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.grid(axis="x", color="#e6e6e6")
             axes.set_axisbelow(True)
-        all_axes[-1, 0].set_xlabel("submissions a minute, logarithmic")
+        all_axes[-1, 0].set_xlabel("submissions a minute, logarithmic; in brackets: times stock nbgrader")
         machine = results["machine"]
         figure.suptitle(
             f"Grading {results['assignment']}, {machine['cores']} cores", x=0.01, ha="left", fontsize=13, weight="bold"
@@ -81,7 +81,7 @@ def _label(row: dict[str, Any]) -> str:
     times = row["times_stock"]
     if times is None:
         return rate
-    return f"{rate}  =  {times:.1f}×" if times < 20 else f"{rate}  =  {times:.0f}×"
+    return f"{rate}   ({times:.1f}×)" if times < 20 else f"{rate}   ({times:.0f}×)"
 
 
 def draw_progress(results: dict[str, Any], path: Path) -> None:
@@ -109,7 +109,7 @@ def draw_progress(results: dict[str, Any], path: Path) -> None:
         )
         below.fill_between([at for at, _ in memory], [amount for _, amount in memory], color=_OURS, alpha=0.25, lw=0)
         below.plot([at for at, _ in memory], [amount for _, amount in memory], color=_OURS, lw=1)
-        below.set_ylabel("memory of all processes, MB (PSS)")
+        below.set_ylabel("memory of all processes, MiB (PSS)")
         below.set_xlabel("seconds since the start")
         below.set_ylim(bottom=0)
         below.set_xlim(0, total)

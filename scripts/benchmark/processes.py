@@ -48,12 +48,11 @@ def measure(
     often:  look at memory every so many seconds.
     beside: processes whose trees' memory counts, too.
     """
-    path = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}  # as it comes
+    environment["PATH"] = os.pathsep.join([str(Path(command[0]).parent), os.environ.get("PATH", "")])
     with tempfile.TemporaryFile("w+") as said:  # a pipe would fill up while nobody reads
         started = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=folder, env={**os.environ, "PATH": path}, stdout=said, stderr=subprocess.STDOUT
-        )
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT)
         with _Memory([process.pid, *beside], started, often) as memory:
             code = process.wait()
             seconds = time.perf_counter() - started

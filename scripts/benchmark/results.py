@@ -91,7 +91,7 @@ def print_table(results: Results) -> None:
             "a minute",
             "times stock",
             "grading alone",
-            "memory MB",
+            "memory MiB",
         ):
             table.add_column(column, justify="right", no_wrap=True)
         for row in results.of_size(size):
@@ -191,7 +191,7 @@ def as_json(results: Results) -> dict[str, Any]:
                 "per_minute": row.per_minute,
                 "times_stock": row.times(stock),
                 "times_stock_grading_alone": row.times_grading(stock),
-                "peak_memory_mb": row.peak or None,
+                "peak_memory_mib": row.peak or None,
             }
             for row in results.of_size(size)
         ]
