@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,16 +21,18 @@ the fastest and the slowest. Every run starts without results of before: no grad
 no feedback, no receipts. What the reference and the known mistakes give is kept from the assignment's first run, which
 has a row of its own. nbgrader makes feedback pages in a second command; where our autograde has made them, their time
 is within. The bare fork executes the student's code and the hidden tests one after the other and writes nothing.
-Memory is the peak of the whole process tree (PSS)."""
+MiB is the peak of the memory of the whole process tree (PSS)."""
 CAPTION_OF_PEERS = """\
 Stock nbgrader and otter run the public tests. Ours run the hidden tests, too, compare and diagnose, and do not draw the
 lesson's own pictures again: "no pictures" is stock nbgrader on notebooks without them. otter writes neither pages nor a
-gradebook; it and the bare fork are compared with nbgrader's grading alone."""
+gradebook: it and the bare fork are compared with nbgrader's grading only. "× stock" is how many times stock nbgrader's
+submissions a minute, feedback pages included; "× alone" compares the grading alone."""
 CAPTION_OF_ESTIMATES = """\
 The peers take each notebook in a process of its own, one after the other, so their time grows with the number:
 "from {small}" was not measured on {large}, it is the time for {small} times {factor:g}."""
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+out = Console(highlight=False)
+out.width = max(out.width, 130)  # a figure that is cut off is none
 
 
 @dataclass
@@ -81,7 +82,8 @@ def cores() -> int:
 def print_table(results: Results) -> None:
     for size in results.sizes:
         stock = results.rows.get((STOCK, size))
-        table = Table(box=box.SIMPLE, pad_edge=False, title=f"{size} submissions of {ASSIGNMENT}", title_justify="left")
+        table = Table(box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0), title_justify="left")
+        table.title = f"{size} submissions of {ASSIGNMENT}"
         table.add_column("", no_wrap=True)
         for column in (
             "grading s",
@@ -89,20 +91,20 @@ def print_table(results: Results) -> None:
             "all s",
             "between",
             "a minute",
-            "times stock",
-            "grading alone",
-            "memory MiB",
+            "× stock",
+            "× alone",
+            "MiB",
         ):
             table.add_column(column, justify="right", no_wrap=True)
         for row in results.of_size(size):
             low, high = row.spread
             table.add_row(
                 f"{row.name} (from {row.measured})" if row.measured else row.name,
-                f"{row.grading_seconds:.1f}",
+                told(row.grading_seconds),
                 told_feedback(row),
-                f"{row.seconds:.1f}",
-                f"{low:.1f} to {high:.1f}" if len(row.runs) > 1 else "",
-                f"{row.per_minute:,.1f}" if row.per_minute < 100 else f"{row.per_minute:,.0f}",
+                told(row.seconds),
+                f"{told(low)} to {told(high)}" if len(row.runs) > 1 else "",
+                told(row.per_minute),
                 told(row.times(stock)) if row.pages else "",
                 told(row.times_grading(stock)),
                 f"{row.peak:.0f}" if row.peak else "unknown",
@@ -112,12 +114,12 @@ def print_table(results: Results) -> None:
 
 def told_feedback(row: Row) -> str:
     if row.feedback_seconds is not None:
-        return f"{row.feedback_seconds:.1f}"
+        return told(row.feedback_seconds)
     return "within" if row.pages else "none"
 
 
-def told(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.1f}" if ratio < 20 else f"{ratio:.0f}"
+def told(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.1f}" if figure < 100 else f"{figure:,.0f}"
 
 
 def caption_of(results: Results) -> str:

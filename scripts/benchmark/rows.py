@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from benchmark.processes import Measured
 
-STOCK = "nbgrader autograde, stock"
-STOCK_WITHOUT_PICTURES = "nbgrader autograde, stock, no pictures"
+STOCK = "stock nbgrader"
+STOCK_WITHOUT_PICTURES = "stock nbgrader, no pictures"
 OTTER = "otter run"
 CONTAINERS = "otter grade, 2 containers"
 DOOR = "nbgrader autograde, our step"
