@@ -96,6 +96,11 @@ class Desk:
                 return written.problems[name], written.alone(name, self._right)
         raise LookupError(f"tests/hidden/{self.name} has no misconception or alternative {name!r}")
 
+    def answers(self, file: str) -> list[tuple[str, str]]:
+        """`answer` for each that is written in misconceptions.py or alternatives.py."""
+        written = _Written((self.material.hidden_folder / file).read_text(encoding="utf-8"))
+        return [(problem, written.alone(name, self._right)) for name, problem in written.problems.items()]
+
 
 class _Written:
     """A misconceptions.py or alternatives.py, read and not run."""
