@@ -47,15 +47,14 @@ def time_limit(seconds: float) -> Iterator[None]:
     """
     longest, began, had = patience(seconds), time.monotonic(), time.process_time()
 
-    def computed(signum: int, frame: Any) -> None:
-        raise TimeUp(f"stopped after {seconds:g} s of computing: is there an endless loop?")
-
-    def waited(signum: int, frame: Any) -> None:
+    def interrupt(signum: int, frame: Any) -> None:
+        if signum == signal.SIGPROF:
+            raise TimeUp(f"stopped after {seconds:g} s of computing: is there an endless loop?")
         if waits(time.monotonic() - began, time.process_time() - had):
             raise TimeUp(f"stopped after {longest:g} s, most of which it waited: does it sleep?")
 
-    signal.signal(signal.SIGPROF, computed)
-    signal.signal(signal.SIGALRM, waited)
+    signal.signal(signal.SIGPROF, interrupt)
+    signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
     signal.setitimer(signal.ITIMER_REAL, longest, 1.0)
     try:
