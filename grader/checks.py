@@ -125,7 +125,7 @@ def check(
     cost:    the student's code may execute at most this many times the lines of Python that the reference
              executes, libraries' lines included and a few hundred free (a loop over pixels where an array
              operation does it). Deterministic: not a time.
-    seconds: how long it may run, where the course's `check_seconds` is not enough (a model is trained, say).
+    seconds: how long it may compute, where the course's `check_seconds` is not enough (a model is trained, say).
     """
     if points <= 0:
         raise AuthorError(f"a check of {problem!r} is worth {points} points: give it more than 0")

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import traceback
 import types
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ import numpy as np
 from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, marked
-from grader.confine import ConfinementError, confine, only_descriptors
+from grader.confine import ConfinementError, confine, only_descriptors, patience, waits
 from grader.forbidden import Source, Watch
 from grader.job import Job, Run
 from grader.observation import ObservationError, encode, plain
@@ -40,16 +41,26 @@ class TimeUp(BaseException):
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt the block after `seconds`, and again every second until it gives in."""
+    """Interrupt the block when it has computed for `seconds`, and again every second until it gives in.
+
+    How busy the machine is must not count. The clock only stops what waits and hardly ever computes.
+    """
+    longest, began, had = patience(seconds), time.monotonic(), time.process_time()
 
     def interrupt(signum: int, frame: Any) -> None:
-        raise TimeUp(f"stopped after {seconds:g} s: is there an endless loop?")
+        if signum == signal.SIGPROF:
+            raise TimeUp(f"stopped after {seconds:g} s of computing: is there an endless loop?")
+        if waits(time.monotonic() - began, time.process_time() - had):
+            raise TimeUp(f"stopped after {longest:g} s, most of which it waited: does it sleep?")
 
+    signal.signal(signal.SIGPROF, interrupt)
     signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+    signal.setitimer(signal.ITIMER_REAL, longest, 1.0)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 

@@ -51,7 +51,7 @@ class ConfinementError(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use. Seconds are wall-clock; sizes in MiB and KiB."""
+    """What one submission may use. Seconds are of computing, by all threads together; sizes in MiB and KiB."""
 
     cell_seconds: float
     check_seconds: float
@@ -59,6 +59,16 @@ class Limits:
     memory_mb: int
     output_kb: int
     file_mb: int
+
+
+def patience(seconds: float) -> float:
+    """How long on the clock somebody may wait who may compute for `seconds`."""
+    return 4 * seconds + 2
+
+
+def waits(took: float, computed: float) -> bool:
+    """Whether what took so many seconds on the clock waited most of them, rather than found the machine busy."""
+    return computed < took / 50
 
 
 @cache
@@ -133,7 +143,7 @@ def only_descriptors(*kept: int) -> None:
 def _set_rlimits(limits: Limits) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if sys.platform == "linux" else 0
     address_space = pages * resource.getpagesize() + limits.memory_mb * MEBIBYTE
-    seconds = int(limits.submission_seconds) + 60
+    seconds = int(limits.submission_seconds) + 60  # the grader stops it before, unless that has ended
     for kind, limit in (
         (resource.RLIMIT_AS, address_space),
         (resource.RLIMIT_STACK, _STACK),  # the same depth for everybody, whatever the grader's shell allows

@@ -10,10 +10,11 @@ from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
+from grader.confine import patience, waits
 from grader.execution import CellRun, CheckRun, Execution, Fault, SandboxError
 from grader.job import Job
 from grader.outputs import safe_output, safe_text
-from grader.watch import DISK, FILES, THREADS, Watch
+from grader.watch import DISK, FILES, THREADS, Watch, computed
 from grader.wire import Inbox, pack
 
 # A process that does not give in to an interrupt is killed this much later.
@@ -24,23 +25,34 @@ _LOOK = 0.25
 _FALSE_ALARMS = 1000
 # What a cell's output takes beside its text, which may have four bytes a character.
 _OUTPUT_EXTRA = 100_000
+# Reasons to end the whole submission.
+_ALL_USED = ("budget", "patience")
 _CELL_STATUSES = ("ok", "raised", "timed_out")
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
+
+
+class Budget:
+    """The time that all processes of one submission have together: seconds of computing, and far more on the clock."""
+
+    def __init__(self, seconds: float) -> None:
+        self.left = seconds
+        self.until = time.monotonic() + patience(seconds)
 
 
 class Conversation:
     """Reads one process's messages, and decides when it has had its time."""
 
-    def __init__(self, execution: Execution, positions: list[int], job: Job) -> None:
+    def __init__(self, execution: Execution, positions: list[int], job: Job, budget: Budget) -> None:
         self._execution = execution
         self._positions = positions
         self._job = job
+        self._budget = budget
         self._at: tuple[str, int] = ("cell", -1)
         self._confined = False
         self._done = False
         self._ran: set[int] = set()
 
-    def hold(self, channel: socket.socket, bell: socket.socket, job: Job, pid: int, deadline: float) -> str:
+    def hold(self, channel: socket.socket, bell: socket.socket, job: Job, pid: int) -> str:
         """Give the job, take messages until the end. Returns why it ended: "" if the process ended by itself.
 
         bell: a socket that becomes readable when the process wants to be heard, and hangs up when it has ended. Its
@@ -52,11 +64,18 @@ class Conversation:
         except OSError:
             return ""
         channel.setblocking(False)
+        try:
+            return self._listen(channel, bell, job, Watch(pid, Path(job.scratch), job.limits), pid)
+        finally:
+            self._budget.left -= computed(pid)
+
+    def _listen(self, channel: socket.socket, bell: socket.socket, job: Job, watch: Watch, pid: int) -> str:
         inbox = Inbox()
-        limits = job.limits
-        watch = Watch(pid, Path(job.scratch), limits)
         now = time.monotonic()
-        look, until = now + _LOOK, min(deadline, now + _GRACE + limits.cell_seconds)
+        look = now + _LOOK
+        # The step that it is at began then, by the clock and by what it had computed.
+        began, had = now, 0.0
+        seconds = job.limits.cell_seconds
         poll = select.poll()
         poll.register(bell, select.POLLIN)
         hung_up, wait, rung = False, _LOOK, 0
@@ -74,8 +93,8 @@ class Conversation:
             except BlockingIOError:  # it said all that it had to say
                 if hung_up:
                     return ""
-                if now > until:
-                    return "budget" if now > deadline else "time"
+                if reason := self._late(now, now - began, computed(pid), had, seconds):
+                    return reason
                 if rung > _FALSE_ALARMS:
                     return "it broke the protocol (it rang, and had nothing to say)"
                 wait = _LOOK
@@ -88,14 +107,24 @@ class Conversation:
             try:
                 for message in inbox.feed(data):
                     self._take(message)
-                    kind, index = self._at
-                    seconds = job.runs[index].seconds if kind == "check" else limits.cell_seconds
-                    until = min(deadline, time.monotonic() + _GRACE + seconds)
+                kind, index = self._at
+                seconds = job.runs[index].seconds if kind == "check" else job.limits.cell_seconds
+                began, had = now, computed(pid)
             except SandboxError:
                 raise
             except Exception as error:  # whatever an untrusted message makes our code do
                 return f"it broke the protocol ({error})"
         return ""
+
+    def _late(self, now: float, took: float, has: float, had: float, seconds: float) -> str:
+        """Why it has had its time, or nothing: it has computed for `has`, `had` of it before this step of `seconds`."""
+        if has > self._budget.left:
+            return "budget"
+        if now > self._budget.until:
+            return "patience"
+        if has - had > seconds + _GRACE:
+            return "time"
+        return "wait" if took > patience(seconds) + _GRACE and waits(took, has - had) else ""
 
     def _take(self, message: list[Any]) -> None:
         name, *rest = message
@@ -134,22 +163,27 @@ class Conversation:
         if self._done:
             return None
         kind, index = self._at
+        seconds = self._job.limits.submission_seconds
         told = {
             "time": "did not stop when its time was up, and was killed",
             "memory": f"used more than {self._job.limits.memory_mb} MB of memory, and was killed",
             "threads": f"started more than {THREADS} threads, and was killed",
             "disk": f"wrote more than {DISK * self._job.limits.file_mb} MB or {FILES:,} files, and was killed",
-            "budget": f"the notebook used up its {self._job.limits.submission_seconds:g} s",
+            "wait": "waited for too long, and was killed",
+            "budget": f"the notebook used up its {seconds:g} s of computing",
+            "patience": f"the notebook took more than {patience(seconds):g} s, most of which it waited",
             "": "ended the process (a crash, or more memory or time than allowed)",
         }.get(reason, reason)
         fault = Fault("", told)
         if kind == "cell":
-            self._execution.cells[max(index, 0)] = CellRun("timed_out" if reason == "time" else "killed", fault)
+            self._execution.cells[max(index, 0)] = CellRun(
+                "timed_out" if reason in ("time", "wait") else "killed", fault
+            )
         elif self._positions[index] not in self._execution.checks:
-            status = "timed_out" if reason in ("time", "budget") else "killed"
+            status = "timed_out" if reason in ("time", "wait", *_ALL_USED) else "killed"
             self._execution.checks[self._positions[index]] = CheckRun(status, fault=fault)
         self._execution.killed = told
-        return ("budget", index) if reason == "budget" else (kind, max(index, 0))
+        return ("budget", index) if reason in _ALL_USED else (kind, max(index, 0))
 
 
 def _index(value: Any, among: Sized) -> int:

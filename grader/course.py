@@ -163,10 +163,12 @@ class LatePolicy(_Section):
 class Limits(_Section):
     """What one submission may use."""
 
-    cell_seconds: float = Field(default=30, gt=0, description="the seconds a cell may run", examples=[30])
-    check_seconds: float = Field(default=10, gt=0, description="the seconds a check may run", examples=[10])
+    cell_seconds: float = Field(
+        default=30, gt=0, description="the seconds a cell may compute, however busy the machine is", examples=[30]
+    )
+    check_seconds: float = Field(default=10, gt=0, description="the seconds a check may compute", examples=[10])
     submission_seconds: float = Field(
-        default=300, gt=0, description="the seconds a whole submission may run", examples=[300]
+        default=300, gt=0, description="the seconds a whole submission may compute", examples=[300]
     )
     memory_mb: int = Field(default=2048, gt=0, description="the megabytes of memory", examples=[2048])
     output_kb: int = Field(default=256, gt=0, description="the kilobytes of output kept of a cell", examples=[256])

@@ -87,6 +87,7 @@ def _preload() -> NotebookShell:
     import torch
 
     torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
     for name in np.__all__:  # NumPy imports some of its parts when they are first asked for
         getattr(np, name)
     shell = NotebookShell.instance()

@@ -10,7 +10,7 @@ from grader.confine import Limits
 
 @dataclass(frozen=True)
 class Run:
-    """One check to run for at most `seconds`: the notebook's own definition, or with `overlay` put in its place."""
+    """One check that may compute for `seconds`: the notebook's own definition, or with `overlay` put in its place."""
 
     check: str
     seed: int

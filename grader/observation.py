@@ -78,6 +78,9 @@ class _Copy:
         kind = type(value)
         if kind in _AS_THEY_ARE:
             return value
+        if kind is np.ndarray and value.dtype in _NAMES:  # the way of nearly all arrays
+            self._take_bytes(value.nbytes)
+            return value.copy()
         if issubclass(kind, np.generic):
             number = np.asarray(value)  # without dimensions: a number that keeps its dtype, and so its tolerance
             if number.dtype in _NAMES:

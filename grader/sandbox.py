@@ -10,14 +10,13 @@ import signal
 import socket
 import tempfile
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from grader.confine import Limits, readable_paths
-from grader.conversation import Conversation
+from grader.conversation import Budget, Conversation
 from grader.execution import CellRun, CheckRun, Execution, Fault, SandboxError
 from grader.job import Job
 from grader.protections import Protection, protections
@@ -151,11 +150,11 @@ class Sandbox:
         execution = Execution()
         skip: list[int] = []
         remaining = list(range(len(job.runs)))
-        deadline = time.monotonic() + job.limits.submission_seconds
+        budget = Budget(job.limits.submission_seconds)
         # Each attempt costs a cell or a check, and all of them together the time of one submission.
         for _ in range(len(job.cells) + len(job.runs) + 1):
             part = replace(job, skip=(*job.skip, *skip), runs=tuple(job.runs[i] for i in remaining))
-            reached = self._attempt(part, server, execution, remaining, deadline)
+            reached = self._attempt(part, server, execution, remaining, budget)
             remaining = [i for i in remaining if i not in execution.checks]
             if reached is None or reached[0] == "budget" or (reached[0] == "check" and not remaining):
                 break
@@ -178,17 +177,17 @@ class Sandbox:
         ]
 
     def _attempt(
-        self, job: Job, server: AssignmentServer, execution: Execution, positions: list[int], deadline: float
+        self, job: Job, server: AssignmentServer, execution: Execution, positions: list[int], budget: Budget
     ) -> tuple[str, int] | None:
         """One process. Returns None if it finished, else what it was at when it ended: a cell or a check."""
         with _scratch() as scratch, contextlib.ExitStack() as stack:
             ours, theirs, bell, their_bell = map(stack.enter_context, (*socket.socketpair(), *socket.socketpair()))
             with theirs, their_bell:
                 pid = server.fork(theirs, their_bell)
-            conversation = Conversation(execution, positions, job)
+            conversation = Conversation(execution, positions, job, budget)
             try:
                 own = replace(job, scratch=str(scratch), confined=self.confined)
-                reason = conversation.hold(ours, bell, own, pid, deadline)
+                reason = conversation.hold(ours, bell, own, pid)
             finally:
                 # The server has not reaped it, so the number is still this process's.
                 with contextlib.suppress(ProcessLookupError):

@@ -6,11 +6,13 @@ import functools
 import inspect
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import torch
 
 from grader.observation import ObservationError
 
@@ -46,6 +48,8 @@ class Student:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             before = [(place, value, _fingerprint(value)) for place, value in _arguments(args, kwargs)]
+            if not before:
+                return function(*args, **kwargs)
 
             def note() -> None:
                 for place, value, fingerprint in before:
@@ -70,9 +74,14 @@ def _noted(items: Iterator[Any], note: Callable[[], None]) -> Iterator[Any]:
         note()
 
 
+_PLAIN = frozenset((type(None), bool, int, float, str, types.FunctionType))
+
+
 def _arguments(args: Any, kwargs: Any) -> Iterator[tuple[int | str, Any]]:
     """The arguments that hold arrays or tensors, by place or name; lists, tuples and dicts are looked into."""
     for place, value in [*enumerate(args), *kwargs.items()]:
+        if type(value) in _PLAIN:
+            continue
         if _is_array(value):
             yield place, value
         elif isinstance(value, (list, tuple, dict)):
@@ -90,8 +99,7 @@ def _name(function: Callable[..., Any], place: int | str) -> str:
 
 
 def _is_array(value: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return isinstance(value, np.ndarray) or (torch is not None and isinstance(value, torch.Tensor))
+    return isinstance(value, (np.ndarray, torch.Tensor))
 
 
 def _fingerprint(value: Any) -> Any:

@@ -670,14 +670,18 @@ CLASS05: tuple[SampleSubmission, ...] = (
             "not attempted: updates_per_epoch is not defined: its cell (number {cell}) stopped", "updates_per_epoch"
         )
         | lost("raised: raised NameError at line", "compare_batches"),
-        cells=("stopped after 3 s: is there an endless loop?", "name 'updates_per_epoch'", "name 'updates_per_epoch'"),
+        cells=(
+            "stopped after 3 s of computing: is there an endless loop?",
+            "name 'updates_per_epoch'",
+            "name 'updates_per_epoch'",
+        ),
     ),
     SampleSubmission(
         "student18",
         "an endless loop for some arguments",
         solved("counting_batch_by_batch", updates_per_epoch=COUNTS_DOWN_TO_ZERO),
         loses=lost(
-            "timed out: stopped after 3 s: is there an endless loop?",
+            "timed out: stopped after 3 s of computing: is there an endless loop?",
             "left_over_examples_make_a_batch",
             "batch_larger_than_the_data",
         ),
