@@ -107,25 +107,27 @@ class Autograder:
             yield from self._written(workers.run(self._handed(students)))
 
     def _written(self, results: Iterable[Marked | Failed]) -> Iterator[str]:
-        """Write the results as they come, some at a time and beside the grading."""
+        """Write the results as they come, some at a time and beside the grading; in any case, what has come."""
+        batch: list[Marked] = []
+        writing: Future[None] | None = None
+        since = time.monotonic()
         with ThreadPoolExecutor(1) as writer:
-            batch: list[Marked] = []
-            writing: Future[None] | None = None
-            since = time.monotonic()
-            for result in results:
-                if isinstance(result, Failed):
-                    self._fail(result.student, result.reason)
-                else:
-                    batch.append(result)
-                    self.verdicts += result.verdicts
-                if len(batch) >= _BATCH or time.monotonic() > since + _SECONDS:
-                    if writing is not None:
-                        writing.result()
-                    writing, batch, since = writer.submit(self._write, batch), [], time.monotonic()
-                yield result.student
-            if writing is not None:
-                writing.result()
-            self._write(batch)
+            try:
+                for result in results:
+                    if isinstance(result, Failed):
+                        self._fail(result.student, result.reason)
+                    else:
+                        batch.append(result)
+                        self.verdicts += result.verdicts
+                    if len(batch) >= _BATCH or time.monotonic() > since + _SECONDS:
+                        if writing is not None:
+                            writing.result()
+                        writing, batch, since = writer.submit(self._write, batch), [], time.monotonic()
+                    yield result.student
+            finally:
+                if writing is not None:
+                    writing.result()
+                self._write(batch)
 
     def _handed(self, students: Sequence[str]) -> Iterator[Handed]:
         kept = self._gradebook.kept(students)
