@@ -236,11 +236,9 @@ def class_report(course: Course, assignment: str, beside: Path | None = None) ->
     folder = beside or course.folder("reports")
 
     def page(student: str) -> str:
-        target = feedback_page(course, one.name, student)
-        if not target.is_file():
-            target = own_page(course, one.name, student)
-        known = student in reports or target.is_file()
-        return quote(Path(os.path.relpath(target, folder)).as_posix()) if known else ""
+        feedback, own = feedback_page(course, one.name, student), own_page(course, one.name, student)
+        target = feedback if os.path.isfile(feedback) else own if student in reports else None
+        return quote(os.fsencode(Path(os.path.relpath(target, folder)).as_posix())) if target else ""
 
     return summarize(course, one, read_grades(course, one.name), reports, submitted, faults, page)
 
@@ -330,7 +328,7 @@ def summarize(
         problems=_problems(next(iter(of_these_checks.values())).problems if of_these_checks else (), attempted),
         misconceptions=_held(reports),
         written=_written(graded.values()),
-        faults=(*faults, *_disagreements(name, graded, reports, len(reports) - len(of_these_checks), faults)),
+        faults=(*faults, *_odd(name, graded, reports, len(reports) - len(of_these_checks), faults)),
     )
 
 
@@ -343,17 +341,21 @@ def _result(
             "state": "not graded",
             "problems": {problem.name: problem.score for problem in report.problems},
             "notes": tuple(safe_text(note) for note in report.notes if note != UNCONFINED),
-            "told": tuple(map(safe_text, sentences(report))),
+            "told": tuple(safe_text(told) for told in sentences(report) if told != UNCONFINED),
         }
     if grade is not None:
+        facts["state"] = "not graded"
         late = timedelta(0)
         if grade.handed_in is not None:
             late = max(late, grade.handed_in - assignment.due - grade.extension)
             facts["handed_in"] = grade.handed_in.astimezone(ZoneInfo(course.timezone))
         facts |= {
-            "state": "graded",
             "seconds_late": late.total_seconds(),
             "late": late > timedelta(minutes=course.late.grace_minutes),
+        }
+    if grade is not None and grade.begun:
+        facts |= {
+            "state": "graded",
             "score": grade.score,
             "penalty": grade.penalty,
             "possible": sum(cell.points for cell in grade.cells if not cell.waiting),
@@ -362,20 +364,27 @@ def _result(
     return StudentResult(**facts)
 
 
-def _disagreements(
-    assignment: str, graded: Collection[str], reports: Collection[str], other_version: int, known: Sequence[str]
+def _odd(
+    assignment: str,
+    graded: Mapping[str, Graded],
+    reports: Mapping[str, Report],
+    other_version: int,
+    known: Sequence[str],
 ) -> Iterator[str]:
-    """What gradebook and reports do not agree on."""
+    """What gradebook and reports do not agree on, and what should not be so."""
+    if unconfined := sum(UNCONFINED in report.notes for report in reports.values()):
+        told = _counted(unconfined, "submission was", "submissions were")
+        yield f"{told} graded without a sandbox: see `sandbox` in course.yaml"
     if other_version:
         yield (
             f"{_counted(other_version, 'report is', 'reports are')} of other checks than the rest, and left out of the "
             f"statistics of problems and checks. Grade all of them again: `grader autograde {assignment} --force`"
         )
-    for student in sorted(set(graded) - set(reports)):
+    for student in sorted(student for student in graded.keys() - reports.keys() if graded[student].begun):
         if not any(f"/{student}.json" in fault for fault in known):
             again = f"grader autograde {assignment} --student {shlex.quote(student)} --force"
             yield safe_text(f"{student} is in the gradebook, but has no report. Grade again: `{again}`")
-    for student in sorted(set(reports) - set(graded)):
+    for student in sorted(reports.keys() - graded.keys()):
         yield safe_text(f"{student} has a report, but is not in the gradebook: `grader autograde {assignment}`")
 
 
@@ -495,7 +504,7 @@ def _held(reports: Mapping[str, Report]) -> tuple[Held, ...]:
 def _written(graded: Iterable[Graded]) -> tuple[WrittenAnswer, ...]:
     answers = defaultdict(list)
     for submission in graded:
-        for cell in submission.cells:
+        for cell in submission.cells if submission.begun else ():
             if cell.written or cell.waiting:
                 answers[cell.cell, cell.points].append(cell)
     return tuple(
@@ -504,7 +513,7 @@ def _written(graded: Iterable[Graded]) -> tuple[WrittenAnswer, ...]:
             points=points,
             graded=len(cells) - sum(cell.waiting for cell in cells),
             waiting=sum(cell.waiting for cell in cells),
-            mean=_statistic(statistics.mean, [cell.score for cell in cells if not cell.waiting]),
+            mean=_statistic(statistics.mean, [cell.score or 0.0 for cell in cells if not cell.waiting]),
         )
         for (name, points), cells in sorted(answers.items())
     )

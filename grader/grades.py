@@ -32,11 +32,12 @@ from grader.course import Course, CourseError
 
 @dataclass(frozen=True)
 class CellGrade:
-    """The grade of one cell. `waiting`: a person has to give it. `written`: it is an answer in words."""
+    """The grade of one cell: None if there is none yet. `waiting`: a person has to give it. `written`: it is an answer
+    in words."""
 
     cell: str
     points: float
-    score: float
+    score: float | None
     waiting: bool
     written: bool
 
@@ -54,7 +55,12 @@ class Graded:
     @property
     def score(self) -> float:
         """With manual scores and extra credit, before the penalty."""
-        return sum(cell.score for cell in self.cells)
+        return sum(cell.score or 0.0 for cell in self.cells)
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything has a grade. A run that is killed leaves a submission without."""
+        return any(cell.score is not None for cell in self.cells)
 
 
 @dataclass(frozen=True)
@@ -130,6 +136,8 @@ def _graded(session: Session, assignment: str) -> dict[str, Graded]:
                 kind.name,
                 kind.max_score,
                 kind.cell_type,
+                Grade.auto_score,
+                Grade.manual_score,
                 Grade.score,
                 Grade.needs_manual_grade,
             )
@@ -139,8 +147,9 @@ def _graded(session: Session, assignment: str) -> dict[str, Graded]:
             .join(Assignment, Assignment.id == SubmittedAssignment.assignment_id)
             .where(Assignment.name == assignment)
         )
-        for submission, name, most, cell_type, score, waiting in rows:
-            cells[submission].append(CellGrade(name, most, score, waiting, cell_type == "markdown"))
+        for submission, name, most, cell_type, auto, manual, score, waiting in rows:
+            known = score if (auto, manual) != (None, None) else None
+            cells[submission].append(CellGrade(name, most, known, waiting, cell_type == "markdown"))
     submissions = session.execute(
         select(
             SubmittedAssignment.id,

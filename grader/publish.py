@@ -28,7 +28,7 @@ from grader.class_report import (
     read_reports,
 )
 from grader.course import Course
-from grader.outputs import safe_cell
+from grader.outputs import safe_cell, safe_text
 from grader.pages import class_page, course_page, report_page
 from grader.report import Verdict
 
@@ -65,7 +65,7 @@ def _write_class(course: Course, report: ClassReport, page: Path) -> None:
     for student, own in read_reports(course, report.assignment)[0].items():
         if not feedback_page(course, report.assignment, student).is_file():
             file = own_page(course, report.assignment, student)
-            file.write_text(report_page(own, f"{report.title}: {student}"), encoding="utf-8")
+            file.write_text(report_page(own, safe_text(f"{report.title}: {student}")), encoding="utf-8")
     tables = {
         "Students (CSV)": ("", _students(report)),
         "Checks (CSV)": ("-checks", _checks(report)),

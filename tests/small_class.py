@@ -89,7 +89,7 @@ class Submitted:
             CellGrade(f"test_{one.name}", 0.0 if one.bonus else one.points, one.score, waiting=False, written=False)
             for one in self.report.problems
         ]
-        cells.append(CellGrade(WHY, WHY_POINTS, self.why or 0.0, waiting=self.why is None, written=True))
+        cells.append(CellGrade(WHY, WHY_POINTS, self.why, waiting=self.why is None, written=True))
         return Graded(student, DUE + self.late, penalty=self.penalty, cells=tuple(cells))
 
 

@@ -29,6 +29,7 @@ from typer.testing import CliRunner
 from grader.class_report import ClassReport, CourseReport, class_report, summarize
 from grader.cli import app
 from grader.course import CourseError, load_course
+from grader.grade import UNCONFINED
 from grader.grades import Grades, read_grades
 from grader.pages import class_page
 from grader.publish import publish_class, publish_course
@@ -382,6 +383,28 @@ def test_a_grade_without_a_report_and_a_report_without_a_grade_are_named(tmp_pat
     assert [one.state for one in made.students] == ["graded", "graded", "not graded"]
 
 
+def test_a_submission_whose_grading_was_cut_off_is_not_graded(tmp_path):
+    """nbgrader enters a submission before it grades it."""
+    course = write_class(tmp_path, {"student01": Submitted()})
+    with Gradebook(course.gradebook_url, course.id) as gradebook:
+        gradebook.add_student("student02")
+        gradebook.add_submission(NAME, "student02")
+    made = class_report(course, NAME)
+    assert [(one.state, one.score, one.waiting) for one in made.students] == [
+        ("graded", 105, (WHY,)),
+        ("not graded", None, ()),
+    ]
+    assert made.written[0].waiting == 1
+    assert made.faults == ()
+
+
+def test_that_nothing_was_confined_is_told_once(course):
+    submitted = {f"student{number}": Submitted(report(notes=(UNCONFINED,))) for number in range(4)}
+    made = summary(course, submitted)
+    assert made.faults == ("4 submissions were graded without a sandbox: see `sandbox` in course.yaml",)
+    assert not any(one.notes or one.told for one in made.students)
+
+
 def test_a_folder_that_can_be_no_student_s_is_named_and_left_out(tmp_path):
     course = write_class(tmp_path, {"student01": Submitted()})
     hand_in(course, "-rf $(x)")
@@ -398,11 +421,11 @@ def test_hostile_names_and_messages_are_text_on_every_page_and_in_every_table(tm
         "student01": Submitted(report("each_column", message=EVIL, notes=(EVIL,))),
         "+1 (2)": Submitted(report("each_column", diagnosed={"centered": diagnosis(message=EVIL, lecture=EVIL)})),
     }
-    course = write_class(tmp_path, submitted, missing={"@evil": EVIL, EVIL[:40]: ""})
+    course = write_class(tmp_path, submitted, missing={"@evil": EVIL, EVIL[:40]: "", "長" * 128: "", "../..": ""})
     made, page = publish_class(course, NAME)
     overview = publish_course(course)[1]
 
-    assert len(made.students) == 4
+    assert len(made.students) == 6
     for file in (page, overview):
         markup = file.read_text(encoding="utf-8")
         assert Page(markup).tags.count("script") == 1
