@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
@@ -24,6 +24,9 @@ from grader.doctor import diagnosis_of_machine
 from grader.progress import RunProgress
 from grader.report import Report, Verdict
 from grader.sandbox import Sandbox, SandboxError
+
+if TYPE_CHECKING:
+    from grader.class_report import ClassReport, CourseReport, Statistic
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -253,6 +256,71 @@ def autograde(
             err.print(f"[red]{escape(line)}[/]")
     if outcome.failed:
         raise typer.Exit(_FAILED)
+
+
+@app.command(epilog="Example: `grader report lecture05_batch_and_momentum`")
+def report(
+    assignment: Annotated[str, typer.Argument(help="The assignment; the whole course if left out.")] = "",
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page to write. CSV and JSON go beside it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON, too.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Write the class report: what the class got wrong and why, which checks tell, who has not handed in."""
+    from grader.publish import publish_class, publish_course
+
+    with _told():
+        loaded = load_course(course)
+        if output is not None and output.suffix != ".html":
+            raise CourseError(f"{output} is no page: name a file that ends in .html")
+        made: ClassReport | CourseReport
+        if assignment:
+            made, page = publish_class(loaded, assignment, output)
+            summary = _class_summary(made)
+        else:
+            made, page = publish_course(loaded, output)
+            summary = _course_summary(made)
+    if as_json:
+        print(made.model_dump_json(indent=2))
+        return
+    out.print(summary)
+    for fault in made.faults:
+        out.print(f"[yellow]{escape(fault)}[/]")
+    out.print(escape(str(page)), soft_wrap=True)
+
+
+def _class_summary(report: ClassReport) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), title_justify="left")
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row("handed in", f"{len(report.handed_in)} of {len(report.students)}, {len(report.late)} late")
+    table.add_row("median", _shown(report.median, f" of {report.points:g} points"))
+    table.add_row("reliability", _shown(report.reliability, " (Cronbach's alpha)"))
+    table.add_row(
+        "to do", f"{len(report.waiting)} wait for a person, {sum(bool(s.notes) for s in report.students)} need a look"
+    )
+    for held in report.misconceptions[:3]:
+        perhaps = f", {len(held.perhaps)} of them perhaps" if held.perhaps else ""
+        lecture = f" [dim]({escape(held.lecture)})[/]" if held.lecture else ""
+        table.add_row("explain again", f"{len(held.holders)} students{perhaps}: {escape(held.message)}{lecture}")
+    return table
+
+
+def _course_summary(report: CourseReport) -> Table:
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("assignment", no_wrap=True)
+    for column in ("handed in", "median %", "alpha", "late", "waiting"):
+        table.add_column(column, justify="right")
+    for one in report.assignments:
+        share = "" if one.median.value is None else f"{100 * one.median.value:.0f}"
+        alpha = "" if one.reliability.value is None else f"{one.reliability.value:.2f}"
+        table.add_row(one.assignment, str(one.handed_in), share, alpha, str(one.late), str(one.waiting))
+    return table
+
+
+def _shown(one: Statistic, unit: str) -> str:
+    return f"{round(one.value, 2):g}{unit}" if one.value is not None else one.why
 
 
 @app.command(epilog="Example: `grader doctor --json`")

@@ -1,53 +1,64 @@
-"""HTML: the table of checks under a graded cell, one submission's page, the class's table. Everything is escaped."""
+"""HTML: the table of checks under a graded cell, the pages of a submission, a class and a course. All is escaped."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from grader.report import CheckResult, ProblemResult, Report, Verdict
 
-# How tall the tallest bar of the class's spread is, in the page's units.
-_TALLEST = 2.2
+if TYPE_CHECKING:
+    from grader.class_report import CheckStatistics, ClassReport, CourseReport, ProblemStatistics
 
+_TEMPLATES = Path(__file__).parent / "templates"
 
-@dataclass(frozen=True)
-class ClassRow:
-    """One student in the class's table.
-
-    told:    sentences about what happened.
-    link:    where the student's own page is, seen from the class's.
-    about:   a few words that stand under the student's name.
-    to_read: whether an answer waits for a person.
-    """
-
-    student: str
-    score: float
-    penalty: float
-    told: tuple[str, ...]
-    link: str = ""
-    about: str = ""
-    to_read: bool = False
-
-    @property
-    def final(self) -> float:
-        return max(0.0, self.score - self.penalty)
+# What an alpha of so much or more says.
+_ALPHA = (
+    (0.9, "the problems order this class almost alike"),
+    (0.8, "the problems order this class much alike"),
+    (0.7, "the problems agree well enough to compare students"),
+    (0.0, "the problems measure different things, and a few points more or less say little about a student"),
+    (float("-inf"), "the problems work against each other; look at those with a negative discrimination"),
+)
+# Submissions from which an estimate of alpha begins to be steady.
+_FEW = 30
 
 
 @cache
 def _templates() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    made = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters |= {
+        "points": lambda number: f"{round(number, 2):g}",
+        "tenths": lambda number: f"{round(number, 1):g}",
+        "percent": lambda share: f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%",
+        "coefficient": _coefficient,
+        "moment": lambda moment: f"{_date(moment)}, {moment:%H:%M}",
+        "date": _date,
+    }
+    return made
+
+
+def _coefficient(number: float) -> str:
+    return f"{number:.2f}".replace("-", "−").replace("−0.00", "0.00")
+
+
+def _date(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def checks_table(problem: ProblemResult, own_tests: str = "") -> str:
@@ -63,22 +74,68 @@ def report_page(report: Report, title: str) -> str:
     return _templates().get_template("report.html").render(report=report, title=title)
 
 
-def class_page(title: str, points: float, rows: Sequence[ClassRow]) -> str:
-    """The table of a class, with its median and spread; `points` are those that make 100 %."""
-    finals = [row.final for row in rows]
+def class_page(report: ClassReport, files: Mapping[str, str]) -> str:
+    """The page of one assignment. files: what else there is of it, name -> link."""
+    lectures: dict[str, set[str]] = defaultdict(set)
+    for held in report.misconceptions:
+        if held.lecture:
+            lectures[held.lecture].update(held.holders)
+    return _page(
+        "class.html",
+        report=report,
+        files=files,
+        students={one.student: one for one in report.students},
+        lectures=sorted(((name, len(who)) for name, who in lectures.items()), key=lambda one: -one[1])[:3],
+        remarkable=_remarkable(report),
+        reliability=_reliability(report),
+    )
+
+
+def course_page(report: CourseReport, files: Mapping[str, str]) -> str:
+    """The page of the course. files: what else there is of it, name -> link."""
+    return _page("course.html", report=report, files=files, begun=[one for one in report.assignments if one.handed_in])
+
+
+def _page(template: str, **facts: Any) -> str:
+    script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # Ours, and known to the page's policy by its digest: nothing else on the page can run.
+    return _templates().get_template(template).render(script=Markup(script), script_digest=f"sha256-{digest}", **facts)
+
+
+def _remarkable(report: ClassReport) -> dict[str, list[tuple[ProblemStatistics, CheckStatistics]]]:
+    """The checks that a teacher should look at, by what is remarkable about them."""
+    found: dict[str, list[tuple[ProblemStatistics, CheckStatistics]]] = {
+        "Nobody reached": [],
+        "Nobody passes": [],
+        "Everybody passes": [],
+        "Those who do well elsewhere fail here": [],
+    }
+    for problem in report.problems:
+        for check in problem.checks:
+            one = problem, check
+            if not check.reached:
+                found["Nobody reached"].append(one)
+            elif not check.passed:
+                found["Nobody passes"].append(one)
+            elif check.passed == report.analysed:
+                found["Everybody passes"].append(one)
+            if check.discrimination.value is not None and check.discrimination.value < 0:
+                found["Those who do well elsewhere fail here"].append(one)
+    return found
+
+
+def _reliability(report: ClassReport) -> str:
+    """Cronbach's alpha in a sentence."""
+    alpha = report.reliability.value
+    if alpha is None:
+        return f"How reliable the scores are can't be said: {report.reliability.why}."
+    told = next(told for least, told in _ALPHA if alpha >= least)
+    few = f" From {report.analysed} submissions this is a rough estimate." if report.analysed < _FEW else ""
     return (
-        _templates()
-        .get_template("class.html")
-        .render(
-            title=title,
-            points=points,
-            rows=rows,
-            median=statistics.median(finals) if finals else 0,
-            full=sum(final >= points for final in finals),
-            to_read=sum(row.to_read for row in rows),
-            late=sum(row.penalty > 0 for row in rows),
-            spread=_spread([final / points for final in finals] if points else []),
-        )
+        f"Cronbach's alpha is {_coefficient(alpha)}: {told}. It estimates how well the scores would agree with those "
+        f"on other problems of the same kind, from 0, not at all, to 1; 0.7 is a usual demand (Nunnally and Bernstein, "
+        f"Psychometric Theory, 1994).{few}"
     )
 
 
@@ -107,15 +164,3 @@ def sentences(report: Report) -> tuple[str, ...]:
 
 def _one(problem: str, check: CheckResult) -> str:
     return f"{problem}: {check.title.rstrip('.')}: {check.message}"
-
-
-def _spread(shares: Sequence[float]) -> list[tuple[str, int, float]]:
-    """(label, count, height) for every ten per cent; the bonus may lead beyond 100."""
-    counts = [0] * 11
-    for share in shares:
-        counts[min(10, int(share * 10 + 1e-9))] += 1
-    tallest = max(counts) or 1
-    return [
-        (f"{10 * step}{'+' if step == 10 else ''}", count, round(_TALLEST * count / tallest, 2))
-        for step, count in enumerate(counts)
-    ]

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from grader.pages import ClassRow, checks_table, class_page, report_page
+from grader.pages import checks_table, report_page
 from grader.report import CellResult, CheckResult, Diagnosis, ProblemResult, Report, Verdict
 
 EVIL = "<script>evil()</script><img src=x onerror=evil()>\"'&`"
@@ -80,7 +80,6 @@ def pages() -> dict[str, str]:
     return {
         "cell": checks_table(problem, EVIL),
         "report": report_page(made, EVIL),
-        "class": class_page(EVIL, 100, [ClassRow(EVIL, 50, 5, (EVIL,), link="a.html")]),
     }
 
 
@@ -94,9 +93,8 @@ def test_nothing_that_a_student_wrote_runs_in_a_page(page):
     assert not {name for name in names if name.startswith("on")}
 
 
-@pytest.mark.parametrize("name", ["report", "class"])
-def test_a_page_loads_nothing_and_runs_nothing(name):
-    page = pages()[name]
+def test_a_page_loads_nothing_and_runs_nothing():
+    page = pages()["report"]
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)[1]
     assert "default-src 'none'" in policy
     assert "script-src" not in policy
@@ -134,15 +132,6 @@ def test_the_notes_and_the_cells_that_failed_are_on_the_page(graded):
 def test_a_page_of_a_submission_that_could_not_be_read_says_why(tiny):
     page = report_page(report(notes=("The file is empty.",)), "Tiny")
     assert "The file is empty." in page
-
-
-def test_the_class_page_has_a_row_for_each_student_and_works_for_nobody():
-    rows = [ClassRow("student01", 90, 0, ("fine",)), ClassRow("student02", 40.5, 4.05, ("late", "lost"))]
-    page = class_page("Tiny", 100, rows)
-    for text in ("student01", "student02", "90", "40.5", "4.05", "late", "lost"):
-        assert text in page
-    assert "Tiny" in class_page("Tiny", 100, [])
-    assert "student01" in class_page("Tiny", 0, rows[:1])
 
 
 def test_the_json_of_a_report_is_what_a_program_expects(graded):

@@ -32,6 +32,7 @@ from sample_class import (
     write_submitted,
 )
 
+from grader.class_report import ClassReport
 from grader.course import load_course
 from grader.grade import grade
 from grader.report import Verdict
@@ -350,10 +351,22 @@ def test_the_demo_shows_the_same_scores_twice_and_touches_nothing_of_the_teacher
     for sample in CLASS07:
         score = re.search(rf"{re.escape(sample.about[:25])}\S*.*?\s(\d+)\b", table[sample.student])
         assert score and float(score[1]) == sample.score(desk), table[sample.student]
-    page = (root / "build" / "demo" / f"{LECTURE07}.html").read_text(encoding="utf-8")
+    reports = root / "build" / "demo" / "reports"
+    assert [line.strip() for line in first[-2:]] == [
+        str(reports / f"{LECTURE07}.html"),
+        str(reports / "course-overview.html"),
+    ]
+    page = (reports / f"{LECTURE07}.html").read_text(encoding="utf-8")
     for sample in CLASS07:
-        link = f"feedback/{sample.student}/{LECTURE07}/{LECTURE07}.html"
+        link = f"../feedback/{sample.student}/{LECTURE07}/{LECTURE07}.html"
         assert f'href="{link}"' in page
-        assert (root / "build" / "demo" / link).is_file()
+        assert (reports / link).is_file()
+    found = ClassReport.model_validate_json((reports / f"{LECTURE07}.json").read_bytes())
+    assert {one.student: one.score for one in found.students} == {one.student: one.score(desk) for one in CLASS07}
+    assert {one.student for one in found.late} == {one.student for one in CLASS07 if one.forfeits}
+    assert {one.student for one in found.waiting} == {one.student for one in CLASS07 if one.essay}
+    diagnosed = {(held.problem, held.misconception, who) for held in found.misconceptions for who in held.holders}
+    assert diagnosed == {(*one, sample.student) for sample in CLASS07 for one in sample.diagnosed.items()}
+    assert found.faults == ()
     assert {path: path.read_bytes() for path in teachers} == teachers
     assert not (root / "autograded").exists()

