@@ -303,7 +303,8 @@ def _class_summary(report: ClassReport) -> Table:
     for held in report.misconceptions[:3]:
         perhaps = f", {len(held.perhaps)} of them perhaps" if held.perhaps else ""
         lecture = f" [dim]({escape(held.lecture)})[/]" if held.lecture else ""
-        table.add_row("explain again", f"{len(held.holders)} students{perhaps}: {escape(held.message)}{lecture}")
+        students = "1 student" if len(held.holders) == 1 else f"{len(held.holders)} students"
+        table.add_row("explain again", f"{students}{perhaps}: {escape(held.message)}{lecture}")
     return table
 
 
