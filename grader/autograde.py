@@ -128,6 +128,8 @@ class Autograder:
                 if writing is not None:
                     writing.result()
                 self._write(batch)
+                for names in (self.outcome.graded, self.outcome.troubled, self.outcome.failed):
+                    names.sort()  # they come in any order
 
     def _handed(self, students: Sequence[str]) -> Iterator[Handed]:
         kept = self._gradebook.kept(students)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import queue
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -39,9 +41,15 @@ class Markers(Protocol):
 class _Worker:
     """A process, our end of its pipe, and what it has been given and has not given back."""
 
+    make: Callable[[], Marker]
     process: multiprocessing.process.BaseProcess
     channel: Connection
-    given: list[Handed] = field(default_factory=list)
+    given: deque[Handed] = field(default_factory=deque)
+
+    def give(self, handed: Handed) -> None:
+        self.given.append(handed)
+        with contextlib.suppress(OSError):  # it has ended: that shows when its answer is waited for
+            self.channel.send(handed)
 
 
 class Workers:
@@ -51,16 +59,21 @@ class Workers:
     """
 
     def __init__(self, makers: Iterable[Callable[[], Marker]]) -> None:
-        # Forked, they share what this process has loaded: torch, the hidden tests, what the reference gives.
-        context = multiprocessing.get_context("fork")
         self._workers: list[_Worker] = []
+        self._again: deque[Handed] = deque()
+        self._suspects: set[str] = set()
         for make in makers:
-            ours, theirs = context.Pipe()
-            not_theirs = [ours, *(worker.channel for worker in self._workers)]
-            process = context.Process(target=_work, args=(theirs, not_theirs, make), daemon=True)
-            process.start()
-            theirs.close()
-            self._workers.append(_Worker(process, ours))
+            self._start(make)
+
+    def _start(self, make: Callable[[], Marker]) -> None:
+        # Forked, it shares what this process has loaded: torch, the hidden tests, what the reference gives.
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe()
+        not_theirs = [ours, *(worker.channel for worker in self._workers)]
+        process = context.Process(target=_work, args=(theirs, not_theirs, make), daemon=True)
+        process.start()
+        theirs.close()
+        self._workers.append(_Worker(make, process, ours))
 
     def __enter__(self) -> Workers:
         return self
@@ -74,14 +87,14 @@ class Workers:
 
     def run(self, submissions: Iterable[Handed]) -> Iterator[Marked | Failed]:
         """Mark them all, in any order. A submission that ends the process that marks it, twice, is given up."""
-        waiting = iter(submissions)
-        again: list[Handed] = []
-        suspects: set[str] = set()
+        coming = iter(submissions)
         while True:
             for worker in self._workers:
-                while len(worker.given) < _AHEAD and (one := again.pop() if again else next(waiting, None)):
-                    worker.given.append(one)
-                    worker.channel.send(one)
+                while len(worker.given) < _AHEAD:
+                    one = self._again.popleft() if self._again else next(coming, None)
+                    if one is None:
+                        break
+                    worker.give(one)
             busy = {worker.channel: worker for worker in self._workers if worker.given}
             if not busy:
                 return
@@ -90,23 +103,26 @@ class Workers:
                 try:
                     answer = worker.channel.recv()
                 except (EOFError, OSError):
-                    self._workers.remove(worker)
-                    at, *rest = worker.given
-                    again += rest
-                    if at.student in suspects or not self._workers:
-                        yield Failed(at.student, "grading it ended the process that graded it")
-                    else:
-                        again.append(at)
-                    suspects.add(at.student)
-                    if not self._workers:
-                        raise SandboxError(
-                            "The processes that grade have ended. Grade again: nothing is lost."
-                        ) from None
+                    yield from self._bury(worker)
                     continue
                 if isinstance(answer, BaseException):
                     raise answer
-                worker.given.pop(0)
+                worker.given.popleft()
                 yield answer
+
+    def _bury(self, worker: _Worker) -> Iterator[Failed]:
+        """A process has ended in the midst of its work: another does that. What has ended two is given up."""
+        worker.channel.close()
+        worker.process.join()
+        self._workers.remove(worker)
+        at, *rest = worker.given
+        self._again += rest
+        if at.student in self._suspects:
+            yield Failed(at.student, "grading it ended the process that graded it")
+        else:
+            self._suspects.add(at.student)
+            self._again.append(at)
+        self._start(worker.make)
 
 
 def _work(channel: Connection, not_ours: list[Connection], make: Callable[[], Marker]) -> None:
