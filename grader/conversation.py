@@ -84,36 +84,35 @@ class Conversation:
                 hung_up = not bell.recv(2**16)
                 rung += 1
             now = time.monotonic()
-            if now > look:
-                if excess := watch.excess():
-                    return excess
-                look = now + _LOOK
             try:
-                data = channel.recv(2**20)
-            except BlockingIOError:  # it said all that it had to say
+                data = channel.recv(2**20)  # all that waits: the kernel keeps less
+            except BlockingIOError:
                 if hung_up:
                     return ""
-                if reason := self._late(now, now - began, computed(pid), had, seconds):
-                    return reason
                 if rung > _FALSE_ALARMS:
                     return "it broke the protocol (it rang, and had nothing to say)"
                 wait = _LOOK
-                continue
             except OSError:
-                data = b""
-            if not data:
                 return ""
-            wait, rung = 0.0, 0
-            try:
-                for message in inbox.feed(data):
-                    self._take(message)
+            else:
+                if not data:
+                    return ""
+                wait, rung = 0.0, 0
+                try:
+                    for message in inbox.feed(data):
+                        self._take(message)
+                except SandboxError:
+                    raise
+                except Exception as error:  # whatever an untrusted message makes our code do
+                    return f"it broke the protocol ({error})"
                 kind, index = self._at
                 seconds = job.runs[index].seconds if kind == "check" else job.limits.cell_seconds
                 began, had = now, computed(pid)
-            except SandboxError:
-                raise
-            except Exception as error:  # whatever an untrusted message makes our code do
-                return f"it broke the protocol ({error})"
+            # Only once it was heard: what it does too much is told of the cell or check that it is at.
+            if now > look:
+                look = now + _LOOK
+                if reason := watch.excess() or self._late(now, now - began, computed(pid), had, seconds):
+                    return reason
         return ""
 
     def _late(self, now: float, took: float, has: float, had: float, seconds: float) -> str:

@@ -248,7 +248,7 @@ LIBRARIES = [
         "All of them observed, none of them run.",
         r"""
         import grader.child
-        grader.child._observe = lambda *_: ['observed', b'\xf9', [], [], 0]
+        grader.child.Child._observe = lambda *_: ['observed', b'\xf9', [], [], 0]
         """,
         earns=0,
     ),
