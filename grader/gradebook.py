@@ -236,7 +236,9 @@ class Gradebook:
     def _fill(self, row: SubmittedNotebook, scores: Scores) -> None:
         grades = {grade.cell_id: grade for grade in row.grades}
         for name, cell in self._graded.items():
-            grade = grades.get(cell) or Grade(cell_id=cell, notebook=row)
+            grade = grades.get(cell)
+            if grade is None:  # into the row's list: that brings it into the session, and `notebook=row` does not
+                row.grades.append(grade := Grade(cell_id=cell))
             if name in scores.auto:
                 grade.auto_score = scores.auto[name]
                 grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
@@ -244,7 +246,9 @@ class Gradebook:
                 grade.extra_credit = scores.extra[name]
         comments = {comment.cell_id: comment for comment in row.comments}
         for name, cell in self._solutions.items():
-            comment = comments.get(cell) or Comment(cell_id=cell, notebook=row)
+            comment = comments.get(cell)
+            if comment is None:
+                row.comments.append(comment := Comment(cell_id=cell))
             if name in scores.comments:
                 comment.auto_comment = scores.comments[name]
 
