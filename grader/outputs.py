@@ -14,7 +14,8 @@ _TAGS = 6000
 # Also what writes a line backwards, and half characters, which no terminal or file can take.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-_FORMULA = tuple("=+-@＝＋－＠")
+# Also after what a spreadsheet may take for a separator or the end of a quotation.
+_FORMULA = re.compile(r"((?:^|[,;\"])\s*)([=+\-@＝＋－＠])")
 
 
 def safe_text(text: object) -> str:
@@ -26,8 +27,7 @@ def safe_cell(value: object) -> object:
     """A cell of a table that spreadsheets open: a number as it is, and a text that none takes for a formula."""
     if value is None or isinstance(value, int | float):
         return value
-    text = " ".join(safe_text(value).split())
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'\2", " ".join(safe_text(value).split()))
 
 
 def safe_html(text: str, **allowed: Any) -> str:

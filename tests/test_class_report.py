@@ -31,6 +31,7 @@ from grader.cli import app
 from grader.course import CourseError, load_course
 from grader.grade import UNCONFINED
 from grader.grades import Grades, read_grades
+from grader.outputs import safe_cell
 from grader.pages import class_page
 from grader.publish import publish_class, publish_course
 from grader.report import Verdict
@@ -436,6 +437,13 @@ def test_hostile_names_and_messages_are_text_on_every_page_and_in_every_table(tm
             assert not [cell for cell in row if cell.startswith(("=", "+", "@")) or "\x1b" in cell], file
     assert {row["student"] for row in table(page.with_suffix(".csv"))} >= {"'+1 (2)", "'@evil", "student01"}
     assert "\x1b" not in run("report", NAME, "--course", tmp_path)
+
+
+@pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", " =1", "\t=1", "\r\n=1", "＝1", "x;=1", 'x", =1', "x,\n@x"])
+def test_no_text_in_a_table_is_a_formula_whatever_separates_its_cells(text):
+    cell = safe_cell(text)
+    assert not [part for part in re.split(r'[,;"\t]', cell) if part.strip().startswith(tuple("=+-@＝"))]
+    assert cell.replace("'", "") == " ".join(text.split()), "and nothing else of it is changed"
 
 
 def test_a_negative_number_in_a_table_stays_a_number(tmp_path):
