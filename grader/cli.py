@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from grader import __version__
 from grader.checks import AuthorError
 from grader.course import Course, CourseError, load_course
 from grader.doctor import diagnosis_of_machine
+from grader.outputs import safe_text
 from grader.report import Report, Verdict
 from grader.sandbox import Sandbox, SandboxError
 
@@ -161,10 +163,16 @@ def grade(
     assignment: Annotated[str, typer.Option(help="Which assignment; found out from the notebook if left out.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write the report as JUnit XML, for continuous integration.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help='Write a summary: into "$GITHUB_STEP_SUMMARY", say.')] = None,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade one notebook. No gradebook is touched."""
     from grader.grade import grade as grade_submission
+    from grader.junit import junit_report
+    from grader.markdown import markdown_report
     from grader.material import Material
     from grader.pages import report_page
     from grader.submission import Submission
@@ -178,6 +186,10 @@ def grade(
             report = grade_submission(submission, material, sandbox)
         if html is not None:
             html.write_text(report_page(report, material.assignment.title), encoding="utf-8")
+        if junit is not None:
+            junit.write_text(junit_report(report), encoding="utf-8")
+        if markdown is not None:
+            markdown.write_text(markdown_report(report), encoding="utf-8")
     if as_json:
         print(report.model_dump_json(indent=2))
     else:
@@ -255,6 +267,97 @@ def autograde(
             err.print(f"[red]{escape(line)}[/]")
     if outcome.failed:
         raise typer.Exit(_FAILED)
+
+
+class Format(StrEnum):
+    """What `grader export` can write."""
+
+    GRADESCOPE = "gradescope"
+    CANVAS = "canvas"
+    MOODLE = "moodle"
+    CSV = "csv"
+    JSON = "json"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+@app.command(
+    epilog="Example: `grader export canvas lecture05_batch_and_momentum --sheet downloaded.csv --output up.csv`"
+)
+def export(
+    format: Annotated[Format, typer.Argument(help="Who it is for.")],
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; printed if left out. Gradescope: ASSIGNMENT-autograder.zip.")
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Canvas, Moodle: the sheet that you downloaded there, to fill in."
+        ),
+    ] = None,
+    column: Annotated[str, typer.Option(help="Canvas, Moodle: the title of the column for the scores.")] = "",
+    id_column: Annotated[
+        str, typer.Option(help="Canvas, Moodle: the title of the column with the students' ids.")
+    ] = "",
+    missing_zero: Annotated[
+        bool, typer.Option("--missing-zero", help="A zero for who handed nothing in. Default: no score at all.")
+    ] = False,
+    visibility: Annotated[
+        str, typer.Option(help="Gradescope: when students see what the hidden tests found, as Gradescope calls it.")
+    ] = "after_published",
+    course: CourseOption = Path("."),
+) -> None:
+    """Write the scores for another system: the final ones, from the gradebook, late penalties taken off.
+
+    **canvas**, **moodle**: a CSV file to import. With --sheet, the one that you downloaded there, filled in: nothing
+    else in it changes, and you are told who is in only one of the two. **csv**: score, penalty, problems and checks.
+    **json**: the same with all that the checks found. **junit**, **markdown**: for continuous integration.
+    **gradescope**: no scores, but an autograder.zip that grades there.
+    """
+    from grader import gradescope
+    from grader.junit import junit_class
+    from grader.markdown import markdown_class
+    from grader.material import Material
+    from grader.scores import read_scores
+    from grader.sheets import CANVAS, MOODLE, canvas_sheet, fill, moodle_sheet, score_table
+
+    with _told():
+        loaded = load_course(course)
+        if format is Format.GRADESCOPE:
+            material = Material(loaded, assignment)
+            target = output or Path(f"{material.name}-autograder.zip")
+            target.write_bytes(gradescope.autograder_zip(material, visibility))
+            out.print(escape(str(target)))
+            return
+        if sheet is not None and format not in (Format.CANVAS, Format.MOODLE):
+            raise CourseError(f"--sheet is a sheet of Canvas or Moodle: it does not go with {format.value}")
+        scores = read_scores(loaded, assignment)
+        remarks = scores.remarks
+        if missing_zero:
+            scores = scores.missing_as_zero()
+        if sheet is not None:
+            system = CANVAS if format is Format.CANVAS else MOODLE
+            filled = fill(sheet.read_bytes(), sheet.name, scores, system, column, id_column)
+            data, remarks = filled.data, [*remarks, *filled.remarks]
+        elif format is Format.CANVAS:
+            data = canvas_sheet(scores, column, id_column).encode()
+        elif format is Format.MOODLE:
+            data = moodle_sheet(scores, column, id_column).encode()
+        else:
+            write = {
+                Format.CSV: score_table,
+                Format.JSON: lambda scores: scores.model_dump_json(indent=1) + "\n",
+                Format.JUNIT: junit_class,
+                Format.MARKDOWN: markdown_class,
+            }[format]
+            data = write(scores).encode()
+    if output is not None:
+        output.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+    for remark in remarks:
+        err.print(f"[yellow]{escape(safe_text(remark))}[/]")
 
 
 @app.command(epilog="Example: `grader doctor --json`")
