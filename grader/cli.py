@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE
@@ -25,6 +26,9 @@ from grader.doctor import diagnosis_of_machine
 from grader.outputs import safe_text
 from grader.report import Report, Verdict
 from grader.sandbox import Sandbox, SandboxError
+
+if TYPE_CHECKING:
+    from grader.explain import Explanation
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -358,6 +362,65 @@ def export(
         sys.stdout.buffer.write(data)
     for remark in remarks:
         err.print(f"[yellow]{escape(safe_text(remark))}[/]")
+
+
+@app.command(epilog="Example: `grader explain submitted/student05/A/A.ipynb first_step --script appeal.py`")
+def explain(
+    notebook: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The student's notebook.")],
+    check: Annotated[str, typer.Argument(help="The check: its name, or problem::name.")],
+    assignment: Annotated[str, typer.Option(help="Which assignment; found out from the notebook if left out.")] = "",
+    script: Annotated[
+        Path | None, typer.Option(help="Write a Python script that shows the same without the grader.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Show a teacher everything about one check of one notebook, the expected answer included: for appeals."""
+    from grader.explain import explain as explain_check
+    from grader.material import Material
+    from grader.submission import Submission
+
+    with _told():
+        loaded = load_course(course)
+        with _sandbox(loaded) as sandbox:
+            sandbox.start()
+            material = Material(loaded, assignment or _assignment_of(loaded, notebook))
+            found = explain_check(Submission.read(notebook), check, material, sandbox)
+    if script is not None:
+        script.write_text(found.script, encoding="utf-8")
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        _print_explanation(found, script)
+
+
+def _print_explanation(found: Explanation, script: Path | None) -> None:
+    style = "green" if found.score == found.points else "red"
+    tell = partial(out.print, soft_wrap=True)
+    tell(f"[yellow]{found.notice}[/]")
+    tell(f"\n[bold]{found.problem}::{found.check}[/] of {escape(found.submission)}")
+    tell(f"{escape(found.title)} ({found.points:g} points)\nHint: {escape(found.hint)}")
+    tell(f"[{style}]{found.verdict}[/] {escape(found.message)}")
+    for title, text in (
+        ("The check", found.source),
+        ("Expected", found.expected),
+        ("Observed", found.observed),
+        ("Difference", "\n".join(found.difference[:20]) or "none"),
+    ):
+        tell(f"\n[bold]{title}[/]\n{escape(text)}")
+    tell(f"\n[bold]Its first {len(found.calls)} of {found.count} calls, with seed {found.seed}[/]")
+    for call in found.calls:
+        tell(escape(f"{call.call}\n    expected {call.expected}\n    observed {call.observed}"))
+    if told := found.misconception:
+        sure = "explains every check of this problem" if told.sure else "explains some checks of this problem"
+        same = "the same here" if told.same else "something else here"
+        tell(f"\n[bold]Misconception {told.name}[/] ({sure}; it gives {same})")
+        tell(escape(f"{told.message} {told.lecture}\n{told.output}"))
+    if script is not None and found.script:
+        told_so = {True: "Run in the sandbox, it shows the same.", False: "In the sandbox, it shows something else!"}
+        shows = "It was not run." if found.reproduces is None else told_so[found.reproduces]
+        tell(f"\n{escape(str(script))} needs no grader. {shows}")
+        tell("It runs a student's code, with all that you may do: read it first.")
 
 
 @app.command(epilog="Example: `grader doctor --json`")

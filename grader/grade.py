@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from grader.checks import Problem
+from grader.checks import Check, Problem
 from grader.diagnose import diagnose
 from grader.judge import forbidden, judge
 from grader.material import Material
@@ -36,6 +36,11 @@ def grade(submission: Submission, material: Material, sandbox: Sandbox) -> Repor
     return _report(submission, material, execution, _problems(submission, material, sandbox, execution), notes)
 
 
+def too_large(check: Check, data: bytes, reference: CheckRun) -> bool:
+    """Whether an observation is too large to be given to the check's `after`."""
+    return check.after is not None and len(data) > _LARGER * len(reference.data) + _LARGER_BYTES
+
+
 def _problems(
     submission: Submission, material: Material, sandbox: Sandbox, execution: Execution
 ) -> tuple[ProblemResult, ...]:
@@ -43,7 +48,7 @@ def _problems(
     runs = {}
     for position, (name, check) in enumerate(material.tests.checks.items()):
         run = execution.checks[position]
-        if check.after is not None and len(run.data) > _LARGER * len(references[name].data) + _LARGER_BYTES:
+        if too_large(check, run.data, references[name]):
             run = CheckRun("unobservable", fault=Fault("", "far more was returned than was asked for"))
         if run.status == "not_defined" and run.fault is not None:
             told = _why_not_defined(run.fault.message, submission, execution)
