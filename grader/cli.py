@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -16,7 +17,7 @@ import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn, track
 from rich.table import Table
 
 from grader import __version__
@@ -29,6 +30,7 @@ from grader.sandbox import Sandbox, SandboxError
 
 if TYPE_CHECKING:
     from grader.explain import Explanation
+    from grader.regrade import StudentChange
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -421,6 +423,60 @@ def _print_explanation(found: Explanation, script: Path | None) -> None:
         shows = "It was not run." if found.reproduces is None else told_so[found.reproduces]
         tell(f"\n{escape(str(script))} needs no grader. {shows}")
         tell("It runs a student's code, with all that you may do: read it first.")
+
+
+@app.command(epilog="Example: `grader diff lecture05_batch_and_momentum`")
+def diff(
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the changes as JSON.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Show what your change of tests or solutions would do to a graded class. Nothing is written.
+
+    Grades every submission anew, and compares with reports/. The scores are those of the checks: what a person gave,
+    and late penalties, stay out. Exit code 0 if nothing changes, 1 if something does or could not be compared.
+    """
+    from grader.material import Material
+    from grader.regrade import graded_students, regraded
+
+    with _told():
+        loaded = load_course(course)
+        material = Material(loaded, assignment)
+        students = graded_students(material)
+        with _sandbox(loaded) as sandbox:
+            sandbox.start()
+            changes = regraded(material, sandbox, students)
+            found = list(track(changes, "grading", len(students), console=err, transient=True))
+    if as_json:
+        print(json.dumps([one.model_dump() for one in found], indent=2))
+    else:
+        _print_changes(found)
+    if any(one.changed or one.fault for one in found):
+        raise typer.Exit(_FAILED)
+
+
+def _print_changes(found: list[StudentChange]) -> None:
+    changed = [one for one in found if one.changed]
+    table = Table("student", "before", "after", "", box=SIMPLE)
+    for one in changed:
+        gain = one.after - one.before
+        style = "green" if gain > 0 else "red" if gain < 0 else "yellow"
+        table.add_row(escape(one.student), f"{one.before:g}", f"{one.after:g}", f"[{style}]{gain:+g}[/]")
+    if changed:
+        out.print(table)
+    changes = Counter((one.problem, one.check, one.before, one.after) for each in changed for one in each.checks)
+    for (problem, check, before, after), count in changes.items():
+        turn = f"{before or 'not there'} → {after or 'gone'}" if before != after else f"{after}, other points"
+        out.print(f"{problem}::{check}: {turn} for {count}")
+    winners = [one.student for one in changed if one.after > one.before]
+    losers = [one.student for one in changed if one.after < one.before]
+    out.print(f"{len(found)} submissions: {len(winners)} gain, {len(losers)} lose, {len(changed)} change.")
+    for title, names in (("Gain", winners), ("Lose", losers)):
+        if names:
+            out.print(f"{title}: {escape(', '.join(names))}")
+    for one in found:
+        if one.fault:
+            err.print(f"[red]{escape(one.student)} was not compared:[/] {escape(one.fault)}")
 
 
 @app.command(epilog="Example: `grader doctor --json`")
