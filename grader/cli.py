@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,18 +18,22 @@ import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import track
 from rich.table import Table
 
 from grader import __version__
 from grader.checks import AuthorError
 from grader.course import Course, CourseError, load_course
 from grader.doctor import diagnosis_of_machine
+from grader.outputs import safe_text
 from grader.progress import RunProgress
 from grader.report import Report, Verdict
 from grader.sandbox import Sandbox, SandboxError
 
 if TYPE_CHECKING:
     from grader.class_report import ClassReport, CourseReport, Statistic
+    from grader.explain import Explanation
+    from grader.regrade import StudentChange
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -165,10 +172,16 @@ def grade(
     assignment: Annotated[str, typer.Option(help="Which assignment; found out from the notebook if left out.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write the report as JUnit XML, for continuous integration.")
+    ] = None,
+    markdown: Annotated[Path | None, typer.Option(help='Write a summary: into "$GITHUB_STEP_SUMMARY", say.')] = None,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade one notebook. No gradebook is touched."""
     from grader.grade import grade as grade_submission
+    from grader.junit import junit_report
+    from grader.markdown import markdown_report
     from grader.material import Material
     from grader.pages import report_page
     from grader.submission import Submission
@@ -182,6 +195,10 @@ def grade(
             report = grade_submission(submission, material, sandbox)
         if html is not None:
             html.write_text(report_page(report, material.assignment.title), encoding="utf-8")
+        if junit is not None:
+            junit.write_text(junit_report(report), encoding="utf-8")
+        if markdown is not None:
+            markdown.write_text(markdown_report(report), encoding="utf-8")
     if as_json:
         print(report.model_dump_json(indent=2))
     else:
@@ -322,6 +339,210 @@ def _course_summary(report: CourseReport) -> Table:
 
 def _shown(one: Statistic, unit: str) -> str:
     return f"{round(one.value, 2):g}{unit}" if one.value is not None else one.why
+
+
+class Format(StrEnum):
+    """What `grader export` can write."""
+
+    GRADESCOPE = "gradescope"
+    CANVAS = "canvas"
+    MOODLE = "moodle"
+    CSV = "csv"
+    JSON = "json"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
+
+@app.command(
+    epilog="Example: `grader export canvas lecture05_batch_and_momentum --sheet downloaded.csv --output up.csv`"
+)
+def export(
+    format: Annotated[Format, typer.Argument(help="Who it is for.")],
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; printed if left out. Gradescope: ASSIGNMENT-autograder.zip.")
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Canvas, Moodle: the sheet that you downloaded there, to fill in."
+        ),
+    ] = None,
+    column: Annotated[str, typer.Option(help="Canvas, Moodle: the title of the column for the scores.")] = "",
+    id_column: Annotated[
+        str, typer.Option(help="Canvas, Moodle: the title of the column with the students' ids.")
+    ] = "",
+    missing_zero: Annotated[
+        bool, typer.Option("--missing-zero", help="A zero for who handed nothing in. Default: no score at all.")
+    ] = False,
+    visibility: Annotated[
+        str, typer.Option(help="Gradescope: when students see what the hidden tests found, as Gradescope calls it.")
+    ] = "after_published",
+    course: CourseOption = Path("."),
+) -> None:
+    """Write the scores for another system: the final ones, from the gradebook, late penalties taken off.
+
+    **canvas**, **moodle**: a CSV file to import. With --sheet, the one that you downloaded there, filled in: nothing
+    else in it changes, and you are told who is in only one of the two. **csv**: score, penalty, problems and checks.
+    **json**: the same with all that the checks found. **junit**, **markdown**: for continuous integration.
+    **gradescope**: no scores, but an autograder.zip that grades there.
+    """
+    from grader import gradescope
+    from grader.junit import junit_class
+    from grader.markdown import markdown_class
+    from grader.material import Material
+    from grader.scores import read_scores
+    from grader.sheets import CANVAS, MOODLE, canvas_sheet, fill, moodle_sheet, score_table
+
+    with _told():
+        loaded = load_course(course)
+        if format is Format.GRADESCOPE:
+            material = Material(loaded, assignment)
+            target = output or Path(f"{material.name}-autograder.zip")
+            target.write_bytes(gradescope.autograder_zip(material, visibility))
+            out.print(escape(str(target)))
+            return
+        if sheet is not None and format not in (Format.CANVAS, Format.MOODLE):
+            raise CourseError(f"--sheet is a sheet of Canvas or Moodle: it does not go with {format.value}")
+        scores = read_scores(loaded, assignment)
+        remarks = scores.remarks
+        if missing_zero:
+            scores = scores.missing_as_zero()
+        if sheet is not None:
+            system = CANVAS if format is Format.CANVAS else MOODLE
+            filled = fill(sheet.read_bytes(), sheet.name, scores, system, column, id_column)
+            data, remarks = filled.data, [*remarks, *filled.remarks]
+        elif format is Format.CANVAS:
+            data = canvas_sheet(scores, column, id_column).encode()
+        elif format is Format.MOODLE:
+            data = moodle_sheet(scores, column, id_column).encode()
+        else:
+            write = {
+                Format.CSV: score_table,
+                Format.JSON: lambda scores: scores.model_dump_json(indent=1) + "\n",
+                Format.JUNIT: junit_class,
+                Format.MARKDOWN: markdown_class,
+            }[format]
+            data = write(scores).encode()
+    if output is not None:
+        output.write_bytes(data)
+    else:
+        sys.stdout.buffer.write(data)
+    for remark in remarks:
+        err.print(f"[yellow]{escape(safe_text(remark))}[/]")
+
+
+@app.command(epilog="Example: `grader explain submitted/student05/A/A.ipynb first_step --script appeal.py`")
+def explain(
+    notebook: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The student's notebook.")],
+    check: Annotated[str, typer.Argument(help="The check: its name, or problem::name.")],
+    assignment: Annotated[str, typer.Option(help="Which assignment; found out from the notebook if left out.")] = "",
+    script: Annotated[
+        Path | None, typer.Option(help="Write a Python script that shows the same without the grader.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the explanation as JSON.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Show a teacher everything about one check of one notebook, the expected answer included: for appeals."""
+    from grader.explain import explain as explain_check
+    from grader.material import Material
+    from grader.submission import Submission
+
+    with _told():
+        loaded = load_course(course)
+        with _sandbox(loaded) as sandbox:
+            sandbox.start()
+            material = Material(loaded, assignment or _assignment_of(loaded, notebook))
+            found = explain_check(Submission.read(notebook), check, material, sandbox)
+    if script is not None:
+        script.write_text(found.script, encoding="utf-8")
+    if as_json:
+        print(found.model_dump_json(indent=2))
+    else:
+        _print_explanation(found, script)
+
+
+def _print_explanation(found: Explanation, script: Path | None) -> None:
+    style = "green" if found.score == found.points else "red"
+    tell = partial(out.print, soft_wrap=True)
+    tell(f"[yellow]{found.notice}[/]")
+    tell(f"\n[bold]{found.problem}::{found.check}[/] of {escape(found.submission)}")
+    tell(f"{escape(found.title)} ({found.points:g} points)\nHint: {escape(found.hint)}")
+    tell(f"[{style}]{found.verdict}[/] {escape(found.message)}")
+    for title, text in (
+        ("The check", found.source),
+        ("Expected", found.expected),
+        ("Observed", found.observed),
+        ("Difference", "\n".join(found.difference[:20]) or "none"),
+    ):
+        tell(f"\n[bold]{title}[/]\n{escape(text)}")
+    tell(f"\n[bold]Its first {len(found.calls)} of {found.count} calls, with seed {found.seed}[/]")
+    for call in found.calls:
+        tell(escape(f"{call.call}\n    expected {call.expected}\n    observed {call.observed}"))
+    if told := found.misconception:
+        sure = "explains every check of this problem" if told.sure else "explains some checks of this problem"
+        same = "the same here" if told.same else "something else here"
+        tell(f"\n[bold]Misconception {told.name}[/] ({sure}; it gives {same})")
+        tell(escape(f"{told.message} {told.lecture}\n{told.output}"))
+    if script is not None and found.script:
+        told_so = {True: "Run in the sandbox, it shows the same.", False: "In the sandbox, it shows something else!"}
+        shows = "It was not run." if found.reproduces is None else told_so[found.reproduces]
+        tell(f"\n{escape(str(script))} needs no grader. {shows}")
+        tell("It runs a student's code, with all that you may do: read it first.")
+
+
+@app.command(epilog="Example: `grader diff lecture05_batch_and_momentum`")
+def diff(
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the changes as JSON.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Show what your change of tests or solutions would do to a graded class. Nothing is written.
+
+    Grades every submission anew, and compares with reports/. The scores are those of the checks: what a person gave,
+    and late penalties, stay out. Exit code 0 if nothing changes, 1 if something does or could not be compared.
+    """
+    from grader.material import Material
+    from grader.regrade import graded_students, regraded
+
+    with _told():
+        loaded = load_course(course)
+        material = Material(loaded, assignment)
+        students = graded_students(material)
+        with _sandbox(loaded) as sandbox:
+            sandbox.start()
+            changes = regraded(material, sandbox, students)
+            found = list(track(changes, "grading", len(students), console=err, transient=True))
+    if as_json:
+        print(json.dumps([one.model_dump() for one in found], indent=2))
+    else:
+        _print_changes(found)
+    if any(one.changed or one.fault for one in found):
+        raise typer.Exit(_FAILED)
+
+
+def _print_changes(found: list[StudentChange]) -> None:
+    changed = [one for one in found if one.changed]
+    table = Table("student", "before", "after", "", box=SIMPLE)
+    for one in changed:
+        gain = one.after - one.before
+        style = "green" if gain > 0 else "red" if gain < 0 else "yellow"
+        table.add_row(escape(one.student), f"{one.before:g}", f"{one.after:g}", f"[{style}]{gain:+g}[/]")
+    if changed:
+        out.print(table)
+    changes = Counter((one.problem, one.check, one.before, one.after) for each in changed for one in each.checks)
+    for (problem, check, before, after), count in changes.items():
+        turn = f"{before or 'not there'} → {after or 'gone'}" if before != after else f"{after}, other points"
+        out.print(f"{problem}::{check}: {turn} for {count}")
+    winners = [one.student for one in changed if one.after > one.before]
+    losers = [one.student for one in changed if one.after < one.before]
+    out.print(f"{len(found)} submissions: {len(winners)} gain, {len(losers)} lose, {len(changed)} change.")
+    for title, names in (("Gain", winners), ("Lose", losers)):
+        if names:
+            out.print(f"{title}: {escape(', '.join(names))}")
+    for one in found:
+        if one.fault:
+            err.print(f"[red]{escape(one.student)} was not compared:[/] {escape(one.fault)}")
 
 
 @app.command(epilog="Example: `grader doctor --json`")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from grader.checks import Problem
+from grader.checks import Check, Problem
 from grader.diagnose import diagnose
 from grader.judge import forbidden, judge
 from grader.material import Material
@@ -41,6 +41,11 @@ def grade(submission: Submission, material: Material, sandbox: Sandbox, only: st
     return _report(submission, material, execution, results, notes)
 
 
+def too_large(check: Check, data: bytes, reference: CheckRun) -> bool:
+    """Whether an observation is too large to be given to the check's `after`."""
+    return check.after is not None and len(data) > _LARGER * len(reference.data) + _LARGER_BYTES
+
+
 def _results(
     problems: Sequence[Problem], submission: Submission, material: Material, sandbox: Sandbox, execution: Execution
 ) -> tuple[ProblemResult, ...]:
@@ -48,7 +53,7 @@ def _results(
     runs = {}
     for position, check in enumerate(check for problem in problems for check in problem.checks):
         name, run = check.name, execution.checks[position]
-        if check.after is not None and len(run.data) > _LARGER * len(references[name].data) + _LARGER_BYTES:
+        if too_large(check, run.data, references[name]):
             run = CheckRun("unobservable", fault=Fault("", "far more was returned than was asked for"))
         if run.status == "not_defined" and run.fault is not None:
             told = _why_not_defined(run.fault.message, submission, execution)

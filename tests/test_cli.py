@@ -15,7 +15,7 @@ from grader import __version__
 from grader.cli import app
 from grader.protections import Protection
 
-COMMANDS = ["build", "validate", "grade", "autograde", "report", "doctor"]
+COMMANDS = "build validate grade autograde report export explain diff doctor".split()
 MISSING = Protection("reads Python only", False, "the kernel does not offer it", "Use Linux 6.2 or newer.")
 
 
