@@ -78,10 +78,10 @@ def test_one_problem_alone_is_graded_again_and_the_others_stay_as_they_are(cours
     root = Path(shutil.copytree(course, tmp_path / "course", symlinks=True))
     checks = root / "tests" / "hidden" / "tiny" / "checks.py"
     text = checks.read_text()
-    for old in ("The mean of one column is one number.", "Each row"):
+    for old in ("Each column has a mean of its own.", "Each row"):
         assert old in text
     checks.write_text(
-        text.replace("The mean of one column is one number.", "Another hint.").replace("Each row", "EACH ROW")
+        text.replace("Each column has a mean of its own.", "Another hint.").replace("Each row", "EACH ROW")
     )
     before = files(root)
 
