@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -53,8 +52,8 @@ class Autograder:
     problem: the only one to grade; what is known of the others stays as it is.
     """
 
-    def __init__(self, course: Course, assignment: str, problem: str = "") -> None:
-        self._course = course
+    def __init__(self, course: Course, assignment: str, sandbox: Sandbox, problem: str = "") -> None:
+        self._course, self._sandbox = course, sandbox
         self._material = Material(course, assignment)
         self._name = self._material.name
         self._problem = problem
@@ -64,16 +63,11 @@ class Autograder:
         self.verdicts: Counter[str] = Counter()
 
     def __enter__(self) -> Autograder:
-        self._stack = ExitStack()
-        self._sandbox = self._stack.enter_context(
-            Sandbox(private=(self._course.root,), confined=self._course.sandbox == "on")
-        )
-        self._sandbox.start()
-        self._gradebook = self._stack.enter_context(Gradebook(self._material))
+        self._gradebook = Gradebook(self._material)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._gradebook.close()
 
     def waiting(self, student: str = "", *, force: bool = False) -> list[str]:
         """The students whose submission has to be graded, in order of their names. Raises AuthorError."""

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from grader.explain import Explanation
     from grader.regrade import StudentChange
 
+# jsonschema, which looks at notebooks, builds a parser of web addresses from it: a second of every command. It does
+# without where it is missing, and no notebook has an address to look at.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -254,14 +258,16 @@ def autograde(
     course: CourseOption = Path("."),
 ) -> None:
     """Grade every submission under submitted/, into the gradebook. What has not changed is not graded again."""
-    from grader.autograde import Autograder
+    with _told(), _sandbox(loaded := load_course(course)) as sandbox:
+        sandbox.start()  # in the background: importing what follows takes as long
+        from grader.autograde import Autograder
 
-    with _told(), Autograder(load_course(course), assignment, problem) as autograder:
-        waiting = autograder.waiting(student, force=force)
-        with RunProgress(err, len(waiting)) as progress:
-            for _ in autograder.grade(waiting, jobs or _cores()):
-                progress.advance(autograder.verdicts)
-        outcome = autograder.outcome
+        with Autograder(loaded, assignment, sandbox, problem) as autograder:
+            waiting = autograder.waiting(student, force=force)
+            with RunProgress(err, len(waiting)) as progress:
+                for _ in autograder.grade(waiting, jobs or _cores()):
+                    progress.advance(autograder.verdicts)
+            outcome = autograder.outcome
     if as_json:
         print(outcome.model_dump_json(indent=2))
     else:
