@@ -7,7 +7,7 @@ import contextlib
 import functools
 import importlib
 import inspect
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from grader.checks import Problem
@@ -120,10 +120,8 @@ def _canonical(dotted: str) -> str:
 class Watch:
     """Notes the forbidden names and operators that are used while a check runs."""
 
-    def __init__(self, problems: Collection[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem]) -> None:
         self._used: set[str] | None = None
-        if any(problem.operators for problem in problems):
-            _modes()
         for name in {name for problem in problems for name in problem.forbidden}:
             self._wrap(name)
 
@@ -154,10 +152,7 @@ class Watch:
         used: set[str] = set()
         self._used = used
         try:
-            with contextlib.ExitStack() as stack:
-                if problem.operators:
-                    for mode in _modes():
-                        stack.enter_context(mode(used))
+            with noted(used) if problem.operators else contextlib.nullcontext():
                 yield used
         finally:
             self._used = None
@@ -176,6 +171,14 @@ def _owner(dotted: str) -> tuple[Any, str]:
             owner = getattr(owner, part, None)
         return owner, parts[-1]
     return None, parts[-1]
+
+
+@contextlib.contextmanager
+def noted(used: set[str]) -> Iterator[None]:
+    """Add to `used` the operators that run in the block."""
+    called, dispatched = _modes()
+    with called(used), dispatched(used):
+        yield
 
 
 @functools.cache
