@@ -65,8 +65,9 @@ def _folder(text: str) -> str:
 def _database(url: str) -> str:
     if url.startswith("sqlite:///"):
         _folder(url.removeprefix("sqlite:///"))
-    elif not re.fullmatch(r"(?!sqlite)\w+(\+\w+)?://[^/\s]+/\S+", url):
-        raise ValueError("is no database URL")
+    elif not re.fullmatch(r"(?!sqlite)\w+(\+\w+)?://([^/@\s]+@)?[^/@\s]*/[^@\s]+", url):
+        remedy = ": in a password, write %40 for @ and %2F for /" if url.count("@") > 1 else ""
+        raise ValueError(f"is no database URL{remedy}")
     return url
 
 
@@ -237,6 +238,7 @@ class Course(_Section):
     )
     gradebook: Annotated[str, AfterValidator(_database)] = Field(
         default="sqlite:///gradebook.db",
+        repr=False,  # it may hold a password
         description="a database that SQLAlchemy can open",
         examples=["sqlite:///gradebook.db"],
     )
@@ -483,7 +485,7 @@ def _given(value: Any) -> str:
 
 def without_password(url: str) -> str:
     """A database's URL as it may be shown."""
-    return re.sub(r"//[^/@]*@", "//...@", url)
+    return re.sub(r"password=[^&\s]*", "password=...", re.sub(r"//.*@", "//...@", url))
 
 
 def _section_and_field(place: Place) -> tuple[type[BaseModel], FieldInfo | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbgrader.preprocessors import IgnorePattern, LimitOutput
 from sqlalchemy.exc import SAWarning
 
-from grader.course import Course, load_course
+from grader.checks import AuthorError
+from grader.course import Course, CourseError, load_course
 from grader.feedback import make_safe
-from grader.gradebook import find_alembic, point_at
+from grader.gradebook import find_alembic, find_driver, point_at
 from grader.intake import plain_files
 from grader.nbgrader_intake import CollectDownloads, CollectPlainFiles, ExtractPlainFiles
 from grader.nbgrader_steps import (
@@ -30,7 +32,12 @@ from grader.outputs import safe_text
 
 def configure(config: Any, folder: str | Path) -> None:
     """Give nbgrader everything that course.yaml in `folder` says. Called by nbgrader_config.py."""
-    course = load_course(folder)
+    try:
+        course = load_course(folder)
+        find_driver(course)
+    except (CourseError, AuthorError) as error:
+        # nbgrader would log an exception, and go on without the course, with a gradebook of its own.
+        sys.exit(f"grader: {error}")
     find_alembic()
     point_at(config, course)
     # nbgrader 0.9 reads relations of objects that it has not added yet; SQLAlchemy 2 says so, many times each.

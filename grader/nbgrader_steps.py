@@ -12,6 +12,7 @@ from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
+from grader.checks import AuthorError
 from grader.course import Course, load_course
 from grader.grade import UNCONFINED, grade
 from grader.gradebook import Gradebook, Kept
@@ -96,7 +97,11 @@ def engine(root: Path) -> Engine:
 
 def before_autograde(*, notebooks: list[str], **_: Any) -> None:
     """nbgrader grades what its gradebook knows, and generate_assignment skips an assignment that has its release."""
-    engine(Path.cwd()).look_at(Path(notebooks[0]).parent)
+    try:
+        engine(Path.cwd()).look_at(Path(notebooks[0]).parent)
+    except AuthorError as error:
+        # nbgrader would go on after an exception, and fail on each submission.
+        sys.exit(f"grader: {error}")
 
 
 class ReadAnything(NotebookExporter):
