@@ -15,16 +15,17 @@ from typing import Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from grader import statistics
 from grader.course import Assignment, Course
 from grader.grade import UNCONFINED
-from grader.grades import Graded, Grades, read_grades
+from grader.grades import Graded, Grades, Person, read_grades
 from grader.intake import student_fault
 from grader.outputs import safe_text
 from grader.pages import sentences
 from grader.report import CheckResult, Diagnosis, ProblemResult, Report, Verdict
+from grader.reports import read_reports
 
 
 class _Model(BaseModel):
@@ -253,34 +254,6 @@ def own_page(course: Course, assignment: str, student: str) -> Path:
     return course.folder("reports") / assignment / f"{student}.html"
 
 
-def read_reports(course: Course, assignment: str) -> tuple[dict[str, Report], list[str]]:
-    """student -> report, and a sentence about each file that is none."""
-    reports, faults = {}, []
-    folder = course.folder("reports") / assignment
-    for file in sorted(folder.glob("*.json")):
-        try:
-            report = Report.model_validate_json(file.read_bytes())
-            if report.assignment != assignment:
-                raise ValueError(f"it is of {safe_text(report.assignment)[:100]}")
-        except (OSError, ValueError) as error:
-            where = safe_text(f"{course.folders.reports}/{assignment}/{file.name}")
-            again = safe_text(f"grader autograde {assignment} --student {shlex.quote(file.stem)} --force")
-            faults.append(f"{where} is left out: {_reason(error)}. Grade it again: `{again}`")
-        else:
-            reports[file.stem] = report
-    return reports, faults
-
-
-def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            return "it is cut off, or no JSON"
-        place = ".".join(map(str, first["loc"]))
-        return f"it has another format than this grader's reports (at `{safe_text(place)}`)"
-    return str(getattr(error, "strerror", None) or error)
-
-
 # ---------------------------------------------------------------- summing up
 
 
@@ -304,9 +277,7 @@ def summarize(
         result = _result(course, assignment, student, graded.get(student), reports.get(student))
         if result.state == "not handed in" and student in handed_in:
             result = result.model_copy(update={"state": "not graded"})
-        students.append(
-            result.model_copy(update={"name": safe_text(grades.students.get(student, "")), "page": page(student)})
-        )
+        students.append(result.model_copy(update={"name": _name(grades.students.get(student)), "page": page(student)}))
     of_these_checks = _of_one_version(reports)
     attempted = {
         student: report for student, report in of_these_checks.items() if any(map(_reached, _checks(report.problems)))
@@ -317,7 +288,7 @@ def summarize(
         assignment=name,
         title=assignment.title,
         due=assignment.due,
-        points=grades.points.get(name) or next((report.points for report in of_these_checks.values()), 0.0),
+        points=grades.points(name) or next((report.points for report in of_these_checks.values()), 0.0),
         students=tuple(students),
         mean=_statistic(statistics.mean, finals),
         median=_statistic(statistics.median, finals),
@@ -330,6 +301,10 @@ def summarize(
         written=_written(graded.values()),
         faults=(*faults, *_odd(name, graded, reports, len(reports) - len(of_these_checks), faults)),
     )
+
+
+def _name(person: Person | None) -> str:
+    return safe_text(" ".join(filter(None, (person.first_name, person.last_name)))) if person else ""
 
 
 def _result(

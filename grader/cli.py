@@ -509,12 +509,12 @@ def diff(
     and late penalties, stay out. Exit code 0 if nothing changes, 1 if something does or could not be compared.
     """
     from grader.material import Material
-    from grader.regrade import graded_students, regraded
+    from grader.regrade import comparable, regraded
 
     with _told():
         loaded = load_course(course)
         material = Material(loaded, assignment)
-        students = graded_students(material)
+        students = comparable(material)
         with _sandbox(loaded) as sandbox:
             sandbox.start()
             changes = regraded(material, sandbox, students)

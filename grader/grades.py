@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from grader.course import Course, CourseError
+
+
+@dataclass(frozen=True)
+class Person:
+    """A student as the gradebook knows one. `lms_user_id`: the one in Canvas, say."""
+
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+    lms_user_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,11 +75,15 @@ class Graded:
 
 @dataclass(frozen=True)
 class Grades:
-    """A course's gradebook: the names of its students, and for each assignment its points and who was graded."""
+    """A course's gradebook: its students, and for each assignment its cells' points and who was graded."""
 
-    students: dict[str, str] = field(default_factory=dict)
-    points: dict[str, float] = field(default_factory=dict)
-    graded: dict[str, dict[str, Graded]] = field(default_factory=dict)
+    students: Mapping[str, Person] = field(default_factory=dict)
+    cells: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    graded: Mapping[str, Mapping[str, Graded]] = field(default_factory=dict)
+
+    def points(self, assignment: str) -> float:
+        """What makes 100 %; 0 if the gradebook does not know the assignment."""
+        return sum(self.cells.get(assignment, {}).values())
 
 
 def read_grades(course: Course, *assignments: str) -> Grades:
@@ -84,7 +98,7 @@ def read_grades(course: Course, *assignments: str) -> Grades:
             with Session(engine) as session:
                 return Grades(
                     students=_students(session),
-                    points=_points(session),
+                    cells=_cells(session),
                     graded={name: _graded(session, name) for name in assignments},
                 )
     except SQLAlchemyError as error:
@@ -108,23 +122,23 @@ def _opened(course: Course) -> Iterator[Engine | None]:
         engine.dispose()
 
 
-def _students(session: Session) -> dict[str, str]:
-    rows = session.execute(select(Student.id, Student.first_name, Student.last_name))
-    return {student: " ".join(filter(None, (first, last))) for student, first, last in rows}
+def _students(session: Session) -> dict[str, Person]:
+    columns = (Student.first_name, Student.last_name, Student.email, Student.lms_user_id)
+    rows = session.execute(select(Student.id, *columns))
+    return {student: Person(*(text or "" for text in person)) for student, *person in rows}
 
 
-def _points(session: Session) -> dict[str, float]:
-    points: dict[str, float] = defaultdict(float)
+def _cells(session: Session) -> dict[str, dict[str, float]]:
+    cells: dict[str, dict[str, float]] = defaultdict(dict)
     for kind in (GradeCell, TaskCell):
         rows = session.execute(
-            select(Assignment.name, func.sum(kind.max_score))
+            select(Assignment.name, kind.name, kind.max_score)
             .join(Notebook, Notebook.assignment_id == Assignment.id)
             .join(kind, kind.notebook_id == Notebook.id)
-            .group_by(Assignment.name)
         )
-        for name, most in rows:
-            points[name] += most
-    return dict(points)
+        for assignment, cell, most in rows:
+            cells[assignment][cell] = most
+    return dict(cells)
 
 
 def _graded(session: Session, assignment: str) -> dict[str, Graded]:

@@ -118,7 +118,12 @@ class Material:
 
     @cached_property
     def digest(self) -> str:
-        """Changes when anything changes that a score depends on, other than the submission."""
+        """Changes when anything changes that a report depends on, other than the submission."""
+        return hashlib.sha256(f"{self._digest_of_observations}/{self.course.feedback}".encode()).hexdigest()
+
+    @cached_property
+    def _digest_of_observations(self) -> str:
+        """Changes when anything changes that an observation depends on: not so with what feedback reveals."""
         digest = hashlib.sha256()
         files = [self.solution_file, self.hidden_folder / "checks.py", *self._overlay_files]
         files += [self.tests.answers_file] if self.tests.answers_file.is_file() else []
@@ -127,7 +132,6 @@ class Material:
             digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
         facts = [
             self.course.seed,
-            self.course.feedback,
             self.course.limits.model_dump_json(),
             platform.python_version(),
         ]
@@ -261,7 +265,8 @@ class Material:
         return sandbox.run(longer, self.tests.path, self.imports)
 
     def _cached(self, part: str, make: Any) -> Execution:
-        file = self.course.root / "build" / "cache" / f"{self.name}-{part}-{self.digest[:24]}.msgpack"
+        key = self._digest_of_observations[:24]
+        file = self.course.root / "build" / "cache" / f"{self.name}-{part}-{key}.msgpack"
         try:
             return _unpack_execution(file.read_bytes())
         except (OSError, ValueError, TypeError, LookupError):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import nh3
@@ -23,11 +26,23 @@ def safe_text(text: object) -> str:
     return _CONTROL.sub("", str(text))
 
 
-def safe_cell(value: object) -> object:
-    """A cell of a table that spreadsheets open: a number as it is, and a text that none takes for a formula."""
-    if value is None or isinstance(value, int | float):
-        return value
+def safe_cell(value: object) -> str:
+    """A cell of a table that spreadsheets open: a number to its last digit, and a text that none takes for a formula.
+
+    None is an empty cell.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return repr(value).removesuffix(".0")
     return _FORMULA.sub(r"\1'\2", " ".join(safe_text(value).split()))
+
+
+def csv_text(header: Iterable[object], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV, each cell of it safe."""
+    text = io.StringIO()
+    csv.writer(text).writerows(map(safe_cell, row) for row in [header, *rows])
+    return text.getvalue()
 
 
 def safe_html(text: str, **allowed: Any) -> str:

@@ -10,9 +10,6 @@ in a folder of their own.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,12 +22,12 @@ from grader.class_report import (
     course_report,
     feedback_page,
     own_page,
-    read_reports,
 )
 from grader.course import Course
-from grader.outputs import safe_cell, safe_text
+from grader.outputs import csv_text, safe_text
 from grader.pages import class_page, course_page, report_page
 from grader.report import Verdict
+from grader.reports import read_reports
 
 OVERVIEW = "course-overview.html"
 
@@ -85,17 +82,10 @@ def _write_beside(page: Path, report: BaseModel, tables: dict[str, tuple[str, st
     return {name: quote(file.name) for name, file in written.items()}
 
 
-def _csv(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerows([safe_cell(value) for value in row] for row in [header, *rows])
-    return text.getvalue()
-
-
 def _students(report: ClassReport) -> str:
     problems = [problem.name for problem in report.problems]
     header = "student name state handed_in hours_late score late_penalty final graded_points waiting notes happened"
-    return _csv(
+    return csv_text(
         [*header.split(), *problems],
         (
             [
@@ -111,7 +101,7 @@ def _students(report: ClassReport) -> str:
 
 def _checks(report: ClassReport) -> str:
     header = "problem bonus check title points submissions reached difficulty discrimination"
-    return _csv(
+    return csv_text(
         [*header.split(), *(verdict.value for verdict in Verdict)],
         (
             [
@@ -126,7 +116,7 @@ def _checks(report: ClassReport) -> str:
 
 
 def _misconceptions(report: ClassReport) -> str:
-    return _csv(
+    return csv_text(
         ["problem", "misconception", "message", "lecture", "sure", "perhaps", "who is sure", "who perhaps"],
         (
             [
@@ -140,7 +130,7 @@ def _misconceptions(report: ClassReport) -> str:
 
 def _totals(report: CourseReport) -> str:
     begun = [one.assignment for one in report.assignments if one.handed_in]
-    return _csv(
+    return csv_text(
         ["student", "name", "total", *begun, "not graded to the end"],
         (
             [one.student, one.name, one.total, *(one.finals.get(name) for name in begun), "; ".join(one.waiting)]
@@ -151,7 +141,7 @@ def _totals(report: CourseReport) -> str:
 
 def _assignments(report: CourseReport) -> str:
     header = "assignment title due points handed_in mean_share median_share reliability late waiting explain_again"
-    return _csv(
+    return csv_text(
         header.split(),
         (
             [

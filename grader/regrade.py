@@ -10,8 +10,8 @@ from grader.course import CourseError
 from grader.grade import grade
 from grader.material import Material
 from grader.report import CheckResult, Report
+from grader.reports import ReportError, graded_students, read_report
 from grader.sandbox import Sandbox
-from grader.scores import read_report
 from grader.submission import Submission, SubmissionError, read_notebook
 
 
@@ -45,11 +45,11 @@ class StudentChange(BaseModel):
         return self.before != self.after or bool(self.checks)
 
 
-def graded_students(material: Material) -> list[str]:
+def comparable(material: Material) -> list[str]:
     """Those who have a report. Raises CourseError if nobody has."""
-    folder = material.course.folder("reports") / material.name
-    students = sorted(file.stem for file in folder.glob("*.json"))
+    students = graded_students(material.course, material.name)
     if not students:
+        folder = material.course.folder("reports") / material.name
         raise CourseError(
             f"{folder} holds no report: there is nothing to compare with. Run: grader autograde {material.name}"
         )
@@ -59,12 +59,12 @@ def graded_students(material: Material) -> list[str]:
 def regraded(material: Material, sandbox: Sandbox, students: Iterable[str]) -> Iterator[StudentChange]:
     """Each submission graded with the material as it is now, beside the report that it has."""
     for student in students:
-        before = read_report(material.course, material.name, student)
-        if before is None:
+        try:
+            before = read_report(material.course, material.name, student)
+            submission = _as_graded(material, student, before)
+        except ReportError:
             yield StudentChange(student=student, fault="its report can't be read. Autograde it again")
             continue
-        try:
-            submission = _as_graded(material, student, before)
         except SubmissionError as error:
             yield StudentChange(student=student, fault=str(error))
             continue

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from grader.course import Course, CourseError
+from grader.grades import Graded, read_grades
 from grader.report import Report
+from grader.reports import read_reports
 
 
 class StudentScore(BaseModel):
@@ -75,56 +75,38 @@ class Scores(BaseModel):
 def read_scores(course: Course, assignment: str) -> Scores:
     """The scores in the course's gradebook. Raises CourseError if nothing of the assignment is in it."""
     name = course.assignment(assignment).name
-    nothing = f"{name} is not in the gradebook: nothing of it has been graded. Run: grader autograde {name}"
-    scheme, _, file = course.gradebook_url.partition(":///")
-    if scheme == "sqlite" and not Path(file).is_file():  # opening it would make an empty one
-        raise CourseError(nothing)
-    with Gradebook(course.gradebook_url, course.id) as gradebook:
-        try:
-            known = gradebook.find_assignment(name)
-        except MissingEntry:
-            raise CourseError(nothing) from None
-        submissions = {one.student_id: one for one in gradebook.assignment_submissions(name)}
-        students = []
-        for student in sorted(gradebook.students, key=lambda one: one.id):
-            person = {key: getattr(student, key) or "" for key in ("first_name", "last_name", "email", "lms_user_id")}
-            submission = submissions.get(student.id)
-            facts = _facts(submission, course, name) if submission is not None else {}
-            students.append(StudentScore(student=student.id, **person, **facts))
-        return Scores(
-            course=course.id,
-            assignment=name,
-            title=course.assignment(name).title,
-            points=known.max_score,
-            problems={
-                _problem(cell.name): cell.max_score for notebook in known.notebooks for cell in notebook.grade_cells
-            },
-            students=tuple(students),
+    grades = read_grades(course, name)
+    if name not in grades.cells:
+        raise CourseError(
+            f"{name} is not in the gradebook: nothing of it has been graded. Run: grader autograde {name}"
         )
+    graded, reports = grades.graded[name], read_reports(course, name)[0]
+    return Scores(
+        course=course.id,
+        assignment=name,
+        title=course.assignment(name).title,
+        points=grades.points(name),
+        problems={_problem(cell): most for cell, most in grades.cells[name].items()},
+        students=tuple(
+            StudentScore(student=student, **vars(person), **_facts(graded.get(student), reports.get(student)))
+            for student, person in sorted(grades.students.items())
+        ),
+    )
 
 
-def _facts(submission: SubmittedAssignment, course: Course, assignment: str) -> dict[str, Any]:
-    raw, penalty = submission.score, submission.late_submission_penalty or 0.0
-    grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+def _facts(graded: Graded | None, report: Report | None) -> dict[str, Any]:
+    if graded is None:
+        return {}
     return {
-        "score": max(0.0, raw - penalty),
-        "raw_score": raw,
-        "penalty": penalty,
-        "to_read": any(grade.needs_manual_grade for grade in grades),
-        "problems": {_problem(grade.name): grade.score for grade in grades},
-        "report": read_report(course, assignment, submission.student_id),
+        "score": max(0.0, graded.score - graded.penalty),
+        "raw_score": graded.score,
+        "penalty": graded.penalty,
+        "to_read": any(cell.waiting for cell in graded.cells),
+        "problems": {_problem(cell.cell): cell.score or 0.0 for cell in graded.cells},
+        "report": report,
     }
 
 
 def _problem(cell: str) -> str:
     """The problem that a graded cell belongs to; an answer in words has the cell's name."""
     return cell.removeprefix("test_")
-
-
-def read_report(course: Course, assignment: str, student: str) -> Report | None:
-    """What was found when this submission was graded, or None if no such file can be read."""
-    file = course.folder("reports") / assignment / f"{student}.json"
-    try:
-        return Report.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError):
-        return None

@@ -13,13 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.course import CourseError
-from grader.outputs import safe_text
+from grader.outputs import csv_text, safe_cell, safe_text
 from grader.pages import sentences
 from grader.scores import Scores, StudentScore
 
 _SEPARATORS = ",;\t"
-# What begins with one of these signs is a formula to a spreadsheet, which may take any of the separators for its own.
-_FORMULA = re.compile(r"((?:^|[,;\"])\s*)([=+\-@＝＋－＠])")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
@@ -54,7 +52,7 @@ def score_table(scores: Scores) -> str:
         for check in problem.checks
     }
     header = ["student", "last name", "first name", "email", "score", "points", "raw score", "late penalty", "to read"]
-    rows: list[list[object]] = [[*header, *scores.problems, *checks]]
+    rows: list[list[object]] = []
     for one in scores.students:
         found = {
             (problem.name, check.name): check.score
@@ -69,7 +67,7 @@ def score_table(scores: Scores) -> str:
                 *(found.get(place) for place in checks.values()),
             ]
         )
-    return _csv(rows)
+    return csv_text([*header, *scores.problems, *checks], rows)
 
 
 def canvas_sheet(scores: Scores, column: str = "", id_column: str = "") -> str:
@@ -80,13 +78,13 @@ def canvas_sheet(scores: Scores, column: str = "", id_column: str = "") -> str:
     header = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section"]
     if id_column and id_column not in header[1:4]:
         raise CourseError(f"Canvas knows students by {', '.join(header[1:4])}, and not by {id_column!r}")
-    rows: list[list[object]] = [[*header, column or scores.title]]
-    rows.append(["    Points Possible", "", "", "", "", scores.points])
+    rows: list[list[object]] = [["Points Possible", "", "", "", "", scores.points]]
     for one in scores.students:
         ids = {"ID": one.lms_user_id}
         ids[id_column or ("ID" if one.student.isdigit() else "SIS Login ID")] = one.student
         rows.append([one.name, *(ids.get(name, "") for name in header[1:]), one.score])
-    return _csv(rows)
+    table = csv_text([*header, column or scores.title], rows)
+    return table.replace("\r\nPoints", "\r\n    Points", 1)  # as Canvas itself writes it
 
 
 def moodle_sheet(scores: Scores, column: str = "", id_column: str = "") -> str:
@@ -98,11 +96,12 @@ def moodle_sheet(scores: Scores, column: str = "", id_column: str = "") -> str:
         id_column = "Identifier" if all(one.student.isdigit() for one in scores.students) else "Username"
     worksheet = id_column == "Identifier"
     header = [id_column, column or ("Grade" if worksheet else scores.title)]
-    rows: list[list[object]] = [[*header, *(["Last modified (grade)"] if worksheet else []), MOODLE.feedback]]
+    header += [*(["Last modified (grade)"] if worksheet else []), MOODLE.feedback]
+    rows: list[list[object]] = []
     for one in scores.students:
         who = f"Participant {one.student}" if worksheet else one.student
         rows.append([who, one.score, *([""] if worksheet else []), _feedback(one)])
-    return _csv(rows)
+    return csv_text(header, rows)
 
 
 def _feedback(one: StudentScore) -> str:
@@ -111,31 +110,6 @@ def _feedback(one: StudentScore) -> str:
     if one.penalty:
         told.append(f"{one.penalty:g} points are taken off for being late")
     return html.escape("; ".join(told)).encode("ascii", "xmlcharrefreplace").decode()
-
-
-# Writing
-
-
-def _csv(rows: Iterable[Iterable[object]]) -> str:
-    return "".join(",".join(_cell(value) for value in row) + "\r\n" for row in rows)
-
-
-def _cell(value: object) -> str:
-    """A number as it is, to the last digit; a text so that no spreadsheet takes it, or a part of it, for a formula."""
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return _number(value)
-    return _quoted(_FORMULA.sub(r"\1'\2", re.sub(r"[\t\n]", " ", safe_text(value))))
-
-
-def _number(value: float) -> str:
-    return repr(value).removesuffix(".0")
-
-
-def _quoted(text: str, separators: str = _SEPARATORS, always: bool = False) -> str:
-    needed = always or text != text.strip() or any(sign in text for sign in f'{separators}"\r\n')
-    return '"' + text.replace('"', '""') + '"' if needed else text
 
 
 # Filling in
@@ -195,7 +169,7 @@ def fill(sheet: bytes, name: str, scores: Scores, system: System, column: str = 
         if row[grade].value.strip().upper() == "EX":
             kept.append(f"{one.student} is excused")
             continue
-        written = _number(one.score)
+        written = safe_cell(one.score)
         changes.append((row[grade], written.replace(".", ",") if comma else written))
         if feedback is not None and feedback < len(row) and (told := _feedback(one)):
             if row[feedback].value.strip():
@@ -330,6 +304,8 @@ def _changed(text: str, changes: Iterable[tuple[_Field, str]], separator: str) -
     """The text with other values in some fields. A field in quotes stays in quotes."""
     parts, position = [], 0
     for field, value in sorted(changes, key=lambda change: change[0].start):
-        parts += [text[position : field.start], _quoted(value, separator, always=field.raw.startswith('"'))]
+        if field.raw.startswith('"') or any(sign in value for sign in f'{separator}"\r\n'):
+            value = '"' + value.replace('"', '""') + '"'
+        parts += [text[position : field.start], value]
         position = field.start + len(field.raw)
     return "".join([*parts, text[position:]])

@@ -30,7 +30,7 @@ from grader.class_report import ClassReport, CourseReport, class_report, summari
 from grader.cli import app
 from grader.course import CourseError, load_course
 from grader.grade import UNCONFINED
-from grader.grades import Grades, read_grades
+from grader.grades import Grades, Person, read_grades
 from grader.outputs import safe_cell
 from grader.pages import class_page
 from grader.publish import publish_class, publish_course
@@ -56,7 +56,7 @@ def ordinary(course):
 def summary(course, submitted, **changed) -> ClassReport:
     """The report of a class that is only thought of."""
     graded = {student: one.graded(student) for student, one in submitted.items()}
-    grades = Grades(dict.fromkeys(submitted, ""), {NAME: 105.0}, {NAME: graded})
+    grades = Grades(dict.fromkeys(submitted, Person()), {NAME: {"all": 105.0}}, {NAME: graded})
     facts = {"reports": {student: one.report for student, one in submitted.items()}, "handed_in": set(submitted)}
     return summarize(course, course.assignment(NAME), **{"grades": grades, **facts, **changed})
 
@@ -105,7 +105,7 @@ def test_a_few_queries_find_what_nbgrader_itself_says_of_every_submission(course
             assert (mine.score, mine.penalty) == (one.score, one.late_submission_penalty)
             assert mine.handed_in.replace(tzinfo=None) == one.timestamp
             assert any(cell.waiting for cell in mine.cells) == one.needs_manual_grade
-        assert found.points[NAME] == gradebook.find_assignment(NAME).max_score
+        assert found.points(NAME) == gradebook.find_assignment(NAME).max_score
         assert found.students.keys() == {one.id for one in gradebook.students}
 
 
@@ -326,7 +326,7 @@ def test_hand_graded_parts_that_are_missing_cost_nothing_else(course):
     for student, one in ordinary_class().items():
         whole = one.graded(student)
         graded[student] = replace(whole, cells=tuple(cell for cell in whole.cells if cell.cell != WHY))
-    made = summary(course, ordinary_class(), grades=Grades({}, {NAME: 100.0}, {NAME: graded}))
+    made = summary(course, ordinary_class(), grades=Grades({}, {NAME: {"all": 100.0}}, {NAME: graded}))
     assert made.written == ()
     assert made.students[0].share == 1.05
     assert "wait for a person" not in Page(class_page(made, {})).text
@@ -499,7 +499,7 @@ def test_json_and_tables_say_what_the_page_says(course, ordinary):
     students = table(page.with_suffix(".csv"))
     assert [row["student"] for row in students] == [one.student for one in made.students]
     assert [float(row["final"]) if row["final"] else None for row in students] == [one.final for one in made.students]
-    assert students[2]["centered"] == "15.0"
+    assert students[2]["centered"] == "15"
     checks = table(page.with_name(f"{NAME}-checks.csv"))
     assert [row["check"] for row in checks] == [name for problem in PROBLEMS.values() for name in problem]
     assert checks[1]["wrong"] == "3"
@@ -536,7 +536,7 @@ def test_the_overview_has_a_row_for_each_assignment_and_each_student(tmp_path):
     }
     assert made.students[8].finals == {NAME: None}
     assert CourseReport.model_validate_json(page.with_suffix(".json").read_bytes()) == made
-    assert [row["tiny"] for row in table(page.with_suffix(".csv"))][7:] == ["85.0", ""]
+    assert [row["tiny"] for row in table(page.with_suffix(".csv"))][7:] == ["85", ""]
     assert [row["handed_in"] for row in table(page.with_name("course-overview-assignments.csv"))] == ["8", "0"]
     links = [link for link in Page(page.read_text()).links if not link.startswith("#")]
     assert all((page.parent / link).is_file() for link in links)

@@ -416,3 +416,17 @@ def test_the_seed_of_the_course_changes_the_numbers_and_no_right_answer(tmp_path
     theirs = grade(tiny_course.submission(**answers), other, sandbox).problem("centered").checks[1]
     assert ours.message != theirs.message
     assert grade(tiny_course.submission(), other, sandbox).score == 105
+
+
+def test_what_feedback_reveals_changes_the_receipts_and_no_observation(tmp_path, sandbox):
+    course = tiny_course.material(tiny_course.write(tmp_path)).course
+    one, other = (
+        Material(course.model_copy(update={"feedback": feedback}), tiny_course.NAME) for feedback in ("hints", "full")
+    )
+    assert one.digest != other.digest
+    kept = one.references(sandbox), one.overlays(sandbox)
+    cached = sorted((tmp_path / "build" / "cache").iterdir())
+    assert len(cached) == 2
+    nothing_runs: Sandbox = None
+    assert (other.references(nothing_runs), other.overlays(nothing_runs)) == kept
+    assert sorted((tmp_path / "build" / "cache").iterdir()) == cached
