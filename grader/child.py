@@ -18,7 +18,7 @@ import traceback
 import types
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,16 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, marked
 from grader.confine import ConfinementError, confine, only_descriptors, patience, waits
+from grader.execution import Code
 from grader.forbidden import Source, Watch
+from grader.functions import code_of
 from grader.job import Job, Run
 from grader.observation import ObservationError, encode, plain
 from grader.shell import NotebookShell, cell_line, describe_error, syntax_tree
 from grader.student import Lines, NotDefined, Student
 from grader.wire import Outbox, receive
+
+_NOTHING = Code()
 
 
 class TimeUp(BaseException):
@@ -97,6 +101,7 @@ class Child:
             sys.addaudithook(self._lines.listen)
         self._run_cells(outbox, job)
         self._run_checks(outbox, job)
+        self._look_at_code(outbox, job)
         outbox.now(["done"])
         outbox.ring()
 
@@ -146,6 +151,16 @@ class Child:
                 names = {**namespace, check.problem: overlays[run.overlay][1]}
             outbox.later(["checked", position, *self._observe(check, run, names)])
 
+    def _look_at_code(self, outbox: Outbox, job: Job) -> None:
+        names = self._tests.problems
+        for name in dict.fromkeys(self._tests.checks[run.check].problem for run in job.runs if not run.overlay):
+            try:
+                found = code_of(name, self._shell.user_ns, names)
+            except Exception:  # a class may answer anything to whoever looks at it
+                continue
+            if found != _NOTHING:
+                outbox.later(["code", name, *astuple(found)])
+
     def _observe(self, check: Check, run: Run, names: Mapping[str, Any]) -> list[Any]:
         """Run one check: [status, ...] as `grader.sandbox` reads it."""
         student = Student(names)
@@ -165,7 +180,7 @@ class Child:
                 result, used = self._shell.silently(observe)
                 data = encode(plain(result))
             lines = self._lines.count if self._lines and check.cost is not None else 0
-            return ["observed", data, sorted(used), student.changed, lines]
+            return ["observed", data, sorted(used), student.changed, lines, student.shared()]
         except NotDefined as missing:
             return ["not_defined", missing.name]
         except NotImplementedError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grader.confine import patience, waits
-from grader.execution import CellRun, CheckRun, Execution, Fault, SandboxError
+from grader.execution import CellRun, CheckRun, Code, Execution, Fault, SandboxError
 from grader.job import Job
 from grader.outputs import safe_output, safe_text
 from grader.watch import DISK, FILES, THREADS, Watch, computed
@@ -25,6 +25,8 @@ _LOOK = 0.25
 _FALSE_ALARMS = 1000
 # What a cell's output takes beside its text, which may have four bytes a character.
 _OUTPUT_EXTRA = 100_000
+# Far more than an assignment has.
+_PROBLEMS = 1000
 # Reasons to end the whole submission.
 _ALL_USED = ("budget", "patience")
 _CELL_STATUSES = ("ok", "raised", "timed_out")
@@ -145,6 +147,8 @@ class Conversation:
             execution.checks[self._positions[_index(rest[0], self._positions)]] = _check_run(rest[1:])
         elif name == "mentions" and self._at == ("cell", -1):  # later, student code could take it back
             execution.mentions[str(rest[0])] = _texts(rest[1])
+        elif name == "code" and len(execution.code) < _PROBLEMS:
+            execution.code[_text(rest[0])] = _code(*rest[1:])
         elif name == "overlays":
             execution.overlays = list(rest[0])
             execution.overlay_fault = str(rest[1])
@@ -209,15 +213,25 @@ def _fault(fault: Any) -> Fault | None:
 def _check_run(rest: list[Any]) -> CheckRun:
     status, *facts = rest
     if status == "observed":
-        data, used, changed, lines = facts
+        data, used, changed, lines, shared = facts
         if not isinstance(data, bytes):
             raise ValueError("an observation that is no bytes")
-        return CheckRun(status, data, _texts(used), _texts(changed), int(lines))
+        return CheckRun(status, data, _texts(used), _texts(changed), int(lines), shared=_texts(shared))
     if status == "raised":
         return CheckRun(status, fault=_fault(facts))
     _one_of(status, ("not_attempted", "not_defined", "timed_out", "unobservable"))
     return CheckRun(status, fault=_fault(["", facts[0], None]))
 
 
+def _code(arrays: Any, numbers: Any, calls: Any, sizes: Any, unread: Any, prints: Any) -> Code:
+    return Code(
+        _texts(arrays), _texts(numbers), _texts(calls), tuple(map(int, sizes[:100])), _texts(unread), bool(prints)
+    )
+
+
 def _texts(values: list[Any]) -> tuple[str, ...]:
-    return tuple(safe_text(value)[:100] for value in values[:100])
+    return tuple(map(_text, values[:100]))
+
+
+def _text(value: Any) -> str:
+    return safe_text(value)[:100]

@@ -34,7 +34,10 @@ class CellRun:
 @dataclass(frozen=True)
 class CheckRun:
     """What became of one check. `status` is one of: observed, raised, timed_out, not_defined, not_attempted,
-    unobservable, killed, not_reached."""
+    unobservable, killed, not_reached.
+
+    changed: arguments that a function changed. shared: those whose memory a result shares that changed afterwards.
+    """
 
     status: str
     data: bytes = b""
@@ -42,11 +45,29 @@ class CheckRun:
     changed: tuple[str, ...] = ()
     lines: int = 0
     fault: Fault | None = None
+    shared: tuple[str, ...] = ()
 
     @cached_property
     def value(self) -> Any:
         """The observation, decoded. Raises ObservationError if it is none."""
         return decode(self.data)
+
+
+@dataclass(frozen=True)
+class Code:
+    """What the code of a problem, and of the notebook's functions that it calls, does beside the maths.
+
+    arrays, numbers: the notebook's variables that it reads. calls: the other problems that it calls.
+    sizes:           written as numbers where a size belongs. unread: its parameters that it never looks at.
+    prints:          it prints, and never returns anything.
+    """
+
+    arrays: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    sizes: tuple[int, ...] = ()
+    unread: tuple[str, ...] = ()
+    prints: bool = False
 
 
 @dataclass
@@ -56,6 +77,7 @@ class Execution:
     cells: dict[int, CellRun] = field(default_factory=dict)
     checks: dict[int, CheckRun] = field(default_factory=dict)
     mentions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    code: dict[str, Code] = field(default_factory=dict)
     overlays: list[Any] = field(default_factory=list)
     overlay_fault: str = ""
     killed: str = ""

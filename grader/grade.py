@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from grader.checks import Check, Problem
 from grader.diagnose import diagnose
+from grader.execution import Code
+from grader.habits import habits, order_of_cells
 from grader.judge import forbidden, judge
 from grader.material import Material
-from grader.outputs import gist
+from grader.outputs import gist, safe_text
 from grader.report import CellResult, CheckResult, ProblemResult, Report, Verdict
 from grader.sandbox import CheckRun, Execution, Fault, Sandbox
 from grader.submission import Submission
@@ -71,7 +73,7 @@ def _results(
             else:
                 checks.append(judge(check, run, references[check.name], material.course.feedback))
         results.append(_with_diagnosis(problem, checks, runs, material, sandbox))
-    return tuple(results)
+    return _with_habits(problems, results, runs, submission, material, sandbox, execution)
 
 
 def _with_diagnosis(
@@ -84,6 +86,29 @@ def _with_diagnosis(
             problem, runs, failed, material.misconceptions(sandbox, problem.name), material.references(sandbox)
         )
     return ProblemResult(name=problem.name, bonus=problem.bonus, checks=tuple(checks), diagnosis=found)
+
+
+def _with_habits(
+    problems: Sequence[Problem],
+    results: Sequence[ProblemResult],
+    runs: Mapping[str, CheckRun],
+    submission: Submission,
+    material: Material,
+    sandbox: Sandbox,
+    execution: Execution,
+) -> tuple[ProblemResult, ...]:
+    failing = {result.name for result in results if result.score < result.points}
+    told = []
+    for problem, result in zip(problems, results, strict=True):
+        if result.name in failing and not (result.diagnosis and result.diagnosis.sure):
+            code, reference = execution.code.get(problem.name, Code()), material.code(sandbox, problem.name)
+            found = [
+                *habits(problem, result.checks, runs, material.references(sandbox), code, reference, failing),
+                *order_of_cells(problem.name, result.checks, runs, submission, execution),
+            ]
+            result = result.model_copy(update={"habits": tuple(map(safe_text, found))})
+        told.append(result)
+    return tuple(told)
 
 
 def _unreadable(problems: Sequence[Problem], fault: str) -> tuple[ProblemResult, ...]:

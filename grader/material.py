@@ -7,7 +7,7 @@ import hashlib
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, must_not_redefine
 from grader.confine import Limits
 from grader.course import Course
+from grader.execution import Code
 from grader.job import Job, Run
 from grader.observation import Opaque, encode, plain
 from grader.sandbox import CheckRun, Execution, Fault, Sandbox
@@ -174,7 +175,13 @@ class Material:
         if "_references" not in vars(self):
             execution = self._cached("references", lambda: self._run(sandbox, self.job(self.reference_cells)))
             self._references = self._read_references(execution)
+            self._code = execution.code
         return self._references
+
+    def code(self, sandbox: Sandbox, problem: str) -> Code:
+        """What the reference's own code does beside the maths."""
+        self.references(sandbox)
+        return self._code.get(problem, Code())
 
     def _read_references(self, execution: Execution) -> dict[str, CheckRun]:
         found = {}
@@ -318,18 +325,24 @@ def _pack_execution(execution: Execution) -> bytes:
             run.changed,
             run.lines,
             None if run.fault is None else [run.fault.name, run.fault.message, run.fault.line],
+            run.shared,
         ]
         for position, run in execution.checks.items()
     }
-    return bytes(msgpack.packb([checks, execution.overlays]))
+    return bytes(
+        msgpack.packb([checks, execution.overlays, {name: astuple(one) for name, one in execution.code.items()}])
+    )
 
 
 def _unpack_execution(data: bytes) -> Execution:
-    checks, overlays = msgpack.unpackb(data, strict_map_key=False)
+    checks, overlays, code = msgpack.unpackb(data, strict_map_key=False)
     return Execution(
         checks={
-            position: CheckRun(status, body, tuple(used), tuple(changed), lines, Fault(*fault) if fault else None)
-            for position, (status, body, used, changed, lines, fault) in checks.items()
+            position: CheckRun(
+                status, body, tuple(used), tuple(changed), lines, Fault(*fault) if fault else None, tuple(shared)
+            )
+            for position, (status, body, used, changed, lines, fault, shared) in checks.items()
         },
         overlays=overlays,
+        code={name: Code(*map(tuple, facts), prints=prints) for name, (*facts, prints) in code.items()},
     )

@@ -46,12 +46,13 @@ class Diagnosis(_Model):
 
 
 class ProblemResult(_Model):
-    """One graded function or class."""
+    """One graded function or class. `habits` are sentences on what is wrong with it and is no mistake in the maths."""
 
     name: str
     bonus: bool
     checks: tuple[CheckResult, ...]
     diagnosis: Diagnosis | None = None
+    habits: tuple[str, ...] = ()
 
     @property
     def points(self) -> float:

@@ -265,7 +265,8 @@ def describe_error(error: BaseException) -> str:
         return ""
 
 
-def _is_cell(filename: str) -> bool:
+def is_cell(filename: str) -> bool:
+    """Whether code in a file of this name stands in a cell of the notebook."""
     return filename.startswith("<ipython-input") or "ipykernel_" in filename
 
 
@@ -273,7 +274,7 @@ def cell_line(error: BaseException) -> int | None:
     """The innermost line of the notebook's own code that was running when `error` was raised."""
     if isinstance(error, SyntaxError) and not error.__traceback__:
         return error.lineno
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__, limit=200) if _is_cell(frame.filename)]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__, limit=200) if is_cell(frame.filename)]
     if lines:
         return lines[-1]
     return error.lineno if isinstance(error, SyntaxError) else None
@@ -287,7 +288,7 @@ def _frames(error: BaseException) -> list[str]:
         return shown
     lines = []
     for frame in traceback.extract_tb(error.__traceback__, limit=200)[-40:]:
-        if _is_cell(frame.filename):
+        if is_cell(frame.filename):
             lines.append(f"line {frame.lineno}, in {frame.name}")
             lines.append(f"    {linecache.getline(frame.filename, frame.lineno or 0).strip()[:200]}")
     return lines

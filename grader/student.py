@@ -28,12 +28,14 @@ class NotDefined(Exception):
 class Student:
     """Gives a check the functions and classes of one implementation, by name.
 
-    A function is wrapped: an array or tensor argument that it changes in place is noted in `changed`.
+    A function is wrapped: an array or tensor argument that it changes in place is noted in `changed`, and one whose
+    memory a result shares in `shared`, if that result has changed by the end of the check.
     """
 
     def __init__(self, namespace: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self.changed: list[str] = []
+        self._kept: list[tuple[str, Any, Any]] = []
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -61,9 +63,18 @@ class Student:
                 result = function(*args, **kwargs)
             finally:
                 note()
+            for one in result if type(result) in (tuple, list) else [result]:
+                for place, value, _ in before:
+                    if _is_array(one) and _share(one, value):
+                        self._kept.append((_name(function, place), one, _fingerprint(one)))
             return _noted(result, note) if inspect.isgenerator(result) else result
 
         return call
+
+    def shared(self) -> list[str]:
+        """The arguments whose memory a result shares that is no longer what it was when it was returned."""
+        names = [name for name, result, fingerprint in self._kept if _fingerprint(result) != fingerprint]
+        return list(dict.fromkeys(names))
 
 
 def _noted(items: Iterator[Any], note: Callable[[], None]) -> Iterator[Any]:
@@ -100,6 +111,18 @@ def _name(function: Callable[..., Any], place: int | str) -> str:
 
 def _is_array(value: Any) -> bool:
     return isinstance(value, (np.ndarray, torch.Tensor))
+
+
+def _share(result: Any, argument: Any) -> bool:
+    """Whether a result lies in the memory of an argument."""
+    if result is argument:
+        return True
+    if isinstance(result, np.ndarray):
+        # What has no base has memory of its own.
+        return result.base is not None and isinstance(argument, np.ndarray) and np.may_share_memory(result, argument)
+    if not isinstance(argument, torch.Tensor) or not result.layout == argument.layout == torch.strided:
+        return False
+    return result.untyped_storage().data_ptr() == argument.untyped_storage().data_ptr() != 0
 
 
 def _fingerprint(value: Any) -> Any:
