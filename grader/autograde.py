@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -88,16 +89,14 @@ class Autograder:
 
     def grade(self, students: Sequence[str], jobs: int) -> Iterator[str]:
         """Grade these students' submissions; gives back the name of each when it is done with, graded or not."""
-        self._material.references(self._sandbox)
-        self._material.overlays(self._sandbox)
-
         if not students:
             return
-        makers = [
-            partial(Marker, self._material, self._gradebook.layout, self._sandbox.shared())
-            for _ in range(min(jobs, len(students)))
-        ]
-        with Workers(makers) as workers:
+        self._material.references(self._sandbox)
+        self._material.overlays(self._sandbox)
+        with ExitStack() as stack:
+            shared = [stack.enter_context(self._sandbox.shared()) for _ in range(min(jobs, len(students)))]
+            makers = [partial(Marker, self._material, self._gradebook.layout, sandbox) for sandbox in shared]
+            workers = stack.enter_context(Workers(makers))
             yield from self._written(workers.run(self._handed(students)))
 
     def _written(self, results: Iterable[Marked | Failed]) -> Iterator[str]:

@@ -7,7 +7,7 @@ import hashlib
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -330,7 +330,7 @@ def _pack_execution(execution: Execution) -> bytes:
         for position, run in execution.checks.items()
     }
     return bytes(
-        msgpack.packb([checks, execution.overlays, {name: astuple(one) for name, one in execution.code.items()}])
+        msgpack.packb([checks, execution.overlays, {name: asdict(one) for name, one in execution.code.items()}])
     )
 
 
@@ -344,5 +344,9 @@ def _unpack_execution(data: bytes) -> Execution:
             for position, (status, body, used, changed, lines, fault, shared) in checks.items()
         },
         overlays=overlays,
-        code={name: Code(*map(tuple, facts), prints=prints) for name, (*facts, prints) in code.items()},
+        code={name: Code(**_with_tuples(facts)) for name, facts in code.items()},
     )
+
+
+def _with_tuples(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in facts.items()}
