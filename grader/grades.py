@@ -5,7 +5,6 @@ nbgrader's own `Gradebook` makes a database where there is none, and asks once f
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from sqlalchemy import Engine, create_engine, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from grader.course import Course, CourseError
+from grader.course import Course, CourseError, without_password
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,8 @@ def read_grades(course: Course, *assignments: str) -> Grades:
                     cells=_cells(session),
                     graded={name: _graded(session, name) for name in assignments},
                 )
-    except SQLAlchemyError as error:
-        url = re.sub(r"//[^/@]*@", "//...@", course.gradebook)
+    except (SQLAlchemyError, ImportError) as error:
+        url = without_password(course.gradebook)
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise CourseError(
             f"The gradebook {url} can't be read: {reason}. Check `gradebook` in course.yaml, and `nbgrader db upgrade`"

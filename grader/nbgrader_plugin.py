@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -15,7 +16,7 @@ from nbgrader.preprocessors import IgnorePattern, LimitOutput
 from sqlalchemy.exc import SAWarning
 
 from grader.checks import AuthorError
-from grader.course import Course, CourseError, load_course
+from grader.course import Course, CourseError, load_course, without_password
 from grader.feedback import make_safe
 from grader.gradebook import find_alembic, find_driver, point_at
 from grader.intake import plain_files
@@ -84,7 +85,10 @@ def _copy_plain_files_only(course: Course) -> None:
 
 
 class PlainRecord(logging.LogRecord):
-    """nbgrader writes the names of students and files into its log as they are: a terminal must not obey them."""
+    """nbgrader writes the names of students and files into its log as they are: a terminal must not obey them.
+
+    And the gradebook's URL, with the password that may stand in it.
+    """
 
     def getMessage(self) -> str:
-        return safe_text(super().getMessage())
+        return re.sub(r"\S+//\S+", lambda url: without_password(url[0]), safe_text(super().getMessage()))

@@ -1,8 +1,9 @@
-"""What several test modules share: the tiny course, and one real sandbox for all of a worker's tests."""
+"""What several test modules share: the tiny course, and one sandbox and one database server for a worker's tests."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import postgresql_server
 import pytest
 import tiny_course
 
@@ -47,3 +48,10 @@ def graded(tiny: Material, sandbox: Sandbox) -> Callable[..., Report]:
         return grade(tiny_course.submission(*before, **answers), tiny, sandbox)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgresql_server.Server]:
+    """A PostgreSQL server. Tests that use it are of one xdist group: one worker starts it, once."""
+    with postgresql_server.running() as server:
+        yield server
