@@ -339,5 +339,5 @@ def _unpack_execution(data: bytes) -> Execution:
             for position, (status, body, used, changed, lines, fault, shared) in checks.items()
         },
         overlays=overlays,
-        code={name: Code(*map(tuple, facts), prints=prints) for name, (*facts, prints) in code.items()},
+        code={name: Code(prints, *map(tuple, facts)) for name, (prints, *facts) in code.items()},
     )
