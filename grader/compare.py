@@ -14,6 +14,9 @@ from grader.observation import Opaque, Tensor, dtype_name
 _RTOL = {"float16": 1e-2, "bfloat16": 3e-2, "float32": 1e-4, "complex64": 1e-4}
 _ATOL = {"float16": 1e-3, "bfloat16": 1e-2, "float32": 1e-5, "complex64": 1e-5}
 
+# So many values are shown as a whole.
+_FEW = 6
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -22,13 +25,15 @@ class Difference:
     fact:   what is wrong, and nothing about the expected answer but its kind: "the shape is wrong".
     detail: the same with shapes, dtypes, lengths, how far off, and where first: "shape (5,) instead of (3, 5)".
     values: the two values at that place.
-    where:  which part of the observation, such as "result 2" or "case 'one example'".
+    where:  which part of the observation, such as "result 2 of 3" or "one example".
+    path:   the keys and indices that lead there.
     """
 
     fact: str
     detail: str = ""
     values: str = ""
     where: str = ""
+    path: tuple[str | int, ...] = ()
 
 
 class Comparison(ABC):
@@ -64,7 +69,7 @@ class Structural(Comparison):
                 return Difference(f"{key!r} is missing")
             found = self.difference(observed[key], value)
             if found:
-                return _inside(f"{key}", found)
+                return _inside(f"{key}", found, key)
         extra = [key for key in observed if key not in expected]
         return Difference(f"{extra[0]!r} does not belong there") if extra else None
 
@@ -78,7 +83,7 @@ class Structural(Comparison):
         for index, (left, right) in enumerate(zip(observed, expected, strict=True)):
             found = self.difference(left, right)
             if found:
-                return _inside(f"result {index + 1} of {len(expected)}", found)
+                return _inside(f"result {index + 1} of {len(expected)}", found, index)
         return None
 
     def _same(self, observed: Any, expected: Any) -> Difference | None:
@@ -89,7 +94,9 @@ class Structural(Comparison):
         if isinstance(expected, Opaque):
             return _wrong_kind(observed, expected)
         got = f"{observed!r:.200}"
-        return Difference("the answer differs", f"the answer differs: got {got}", f"{got} instead of {expected!r:.200}")
+        return Difference(
+            "the answer differs", f"the answer differs: got {got}", f"you gave {got}, expected {expected!r:.200}"
+        )
 
     def _numbers(self, observed: Any, expected: Any) -> Difference | None:
         number = np.ndim(expected) == 0
@@ -127,6 +134,15 @@ class Close(Structural):
     check_dtype: bool = True
 
     def leaf(self, observed: np.ndarray, expected: np.ndarray, dtypes: tuple[str, str]) -> Difference | None:
+        return _values(observed, expected, *self._gaps(observed, expected, dtypes))
+
+    def wrong(self, observed: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Which values are off, in two arrays of one shape."""
+        return self._gaps(np.asarray(observed), np.asarray(expected), (_dtype(observed), _dtype(expected)))[1]
+
+    def _gaps(
+        self, observed: np.ndarray, expected: np.ndarray, dtypes: tuple[str, str]
+    ) -> tuple[np.ndarray, np.ndarray]:
         rtol, atol = self._tolerance(expected, dtypes)
         left, right = _float(observed), _float(expected)
         with np.errstate(all="ignore"):
@@ -136,7 +152,7 @@ class Close(Structural):
             scale = max(1.0, float(np.max(sizes, initial=0.0)))
             gap = np.abs(left - right)
             near = np.isfinite(gap) & (gap <= atol * scale + rtol * sizes) & (rtol + atol > 0)
-        return _values(observed, expected, gap, np.asarray(~(same | near)))
+        return gap, np.asarray(~(same | near))
 
     def _tolerance(self, expected: np.ndarray, dtypes: tuple[str, str]) -> tuple[float, float]:
         if expected.dtype.kind in "iub":
@@ -296,8 +312,8 @@ def _wrong_kind(observed: Any, expected: Any) -> Difference:
     return Difference(fact)
 
 
-def _inside(place: str, found: Difference) -> Difference:
-    return replace(found, where=f"{place}, {found.where}" if found.where else place)
+def _inside(place: str, found: Difference, key: str | int) -> Difference:
+    return replace(found, where=f"{place}, {found.where}" if found.where else place, path=(key, *found.path))
 
 
 def _wrong_length(observed: Any, expected: Any) -> Difference:
@@ -322,7 +338,9 @@ def _values(observed: np.ndarray, expected: np.ndarray, gap: np.ndarray, wrong: 
     first = tuple(int(i) for i in np.argwhere(wrong)[0]) if np.ndim(wrong) else ()
     got, want = observed[first], expected[first]
     place = f" at index {first if len(first) > 1 else first[0]}" if first else ""
-    values = f"{_number(got)} instead of {_number(want)}{place}"
+    values = f"you gave {_number(got)}, expected {_number(want)}{place}"
+    if 1 < observed.size <= _FEW:
+        values = f"you gave {_short(observed)}, expected {_short(expected)}"
     largest = np.max(gap, where=np.isfinite(gap), initial=0.0)
     if not np.isfinite(got) and np.isfinite(want):
         fact = f"{_number(got)} where a finite number is expected"

@@ -223,9 +223,9 @@ def _check_run(rest: list[Any]) -> CheckRun:
     return CheckRun(status, fault=_fault(["", facts[0], None]))
 
 
-def _code(arrays: Any, numbers: Any, calls: Any, sizes: Any, unread: Any, prints: Any) -> Code:
+def _code(prints: Any, arrays: Any, numbers: Any, calls: Any, sizes: Any, unread: Any) -> Code:
     return Code(
-        _texts(arrays), _texts(numbers), _texts(calls), tuple(map(int, sizes[:100])), _texts(unread), bool(prints)
+        bool(prints), _texts(arrays), _texts(numbers), _texts(calls), tuple(map(int, sizes[:100])), _texts(unread)
     )
 
 

@@ -57,17 +57,17 @@ class CheckRun:
 class Code:
     """What the code of a problem, and of the notebook's functions that it calls, does beside the maths.
 
+    prints:          it prints, and never returns anything.
     arrays, numbers: the notebook's variables that it reads. calls: the other problems that it calls.
     sizes:           written as numbers where a size belongs. unread: its parameters that it never looks at.
-    prints:          it prints, and never returns anything.
     """
 
+    prints: bool = False
     arrays: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     calls: tuple[str, ...] = ()
     sizes: tuple[int, ...] = ()
     unread: tuple[str, ...] = ()
-    prints: bool = False
 
 
 @dataclass

@@ -11,9 +11,10 @@ from grader.checks import Check, Problem
 from grader.diagnose import diagnose
 from grader.execution import Code
 from grader.habits import habits, order_of_cells
-from grader.judge import forbidden, judge
+from grader.judge import Reveal, forbidden, judge
 from grader.material import Material
 from grader.outputs import gist, safe_text
+from grader.pictures import picture_of
 from grader.report import CellResult, CheckResult, ProblemResult, Report, Verdict
 from grader.sandbox import CheckRun, Execution, Fault, Sandbox
 from grader.submission import Submission
@@ -72,8 +73,26 @@ def _results(
                 checks.append(forbidden(check, used))
             else:
                 checks.append(judge(check, run, references[check.name], material.course.feedback))
+        checks = _with_picture(problem, checks, runs, references, material.course.feedback)
         results.append(_with_diagnosis(problem, checks, runs, material, sandbox))
     return _with_habits(problems, results, runs, submission, material, sandbox, execution)
+
+
+def _with_picture(
+    problem: Problem,
+    results: list[CheckResult],
+    runs: Mapping[str, CheckRun],
+    references: Mapping[str, CheckRun],
+    reveal: Reveal,
+) -> list[CheckResult]:
+    """One picture for a problem, of the first wrong answer that there is something to see of."""
+    for position, (check, result) in enumerate(zip(problem.checks, results, strict=True)):
+        if result.verdict is Verdict.WRONG:
+            picture = picture_of(check, runs[check.name], references[check.name], reveal)
+            if picture is not None:
+                shown = result.model_copy(update={"picture": picture})
+                return [*results[:position], shown, *results[position + 1 :]]
+    return results
 
 
 def _with_diagnosis(

@@ -23,7 +23,7 @@ _FREE_LINES = 200
 
 def judge(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> CheckResult:
     """The result of one check."""
-    verdict, message = _verdict(check, run, reference, reveal)
+    verdict, message, case = _verdict(check, run, reference, reveal)
     passed = verdict is Verdict.PASSED
     return CheckResult(
         name=check.name,
@@ -33,6 +33,7 @@ def judge(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> C
         score=check.points if passed else 0.0,
         message=safe_text(message),
         hint="" if passed else check.hint,
+        case=safe_text(case),
     )
 
 
@@ -52,11 +53,34 @@ def forbidden(check: Check, used: Iterable[str]) -> CheckResult:
     )
 
 
-def _verdict(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> tuple[Verdict, str]:
+def _verdict(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> tuple[Verdict, str, str]:
+    """The verdict, what to tell, and the case that it is about."""
+    if run.status != "observed":
+        return *_fault(check, run), ""
+    try:
+        # The very bytes of the reference: most right answers, and no reason to look closer.
+        found = None if run.data == reference.data else difference(check, run.value, reference.value)
+    except ObservationError as error:
+        return Verdict.WRONG, str(error), ""
+    if found:
+        return Verdict.WRONG, _message(found, reveal), found.where
+    changed = [name for name in run.changed if name not in reference.changed]
+    if changed:
+        return Verdict.WRONG, f"the input {changed[0]} was changed in place", ""
+    if too_long(check, run, reference):
+        return (
+            Verdict.WRONG,
+            f"right, but it executes {run.lines:,} lines of Python where {reference.lines:,} are enough: "
+            "let array operations do the loops",
+            "",
+        )
+    return Verdict.PASSED, "", ""
+
+
+def _fault(check: Check, run: CheckRun) -> tuple[Verdict, str]:
+    """The verdict on a check that observed nothing, and what to tell."""
     fault = run.fault or Fault("", "")
     match run.status:
-        case "observed":
-            return _compared(check, run, reference, reveal)
         case "not_defined":
             return Verdict.NOT_ATTEMPTED, fault.message
         case "not_attempted":
@@ -74,36 +98,21 @@ def _verdict(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -
             return Verdict.RAISED, fault.message
 
 
-def _compared(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> tuple[Verdict, str]:
-    try:
-        # The very bytes of the reference: most right answers, and no reason to look closer.
-        found = None if run.data == reference.data else difference(check, run.value, reference.value)
-    except ObservationError as error:
-        return Verdict.WRONG, str(error)
-    if found:
-        return Verdict.WRONG, _message(found, reveal)
-    changed = [name for name in run.changed if name not in reference.changed]
-    if changed:
-        return Verdict.WRONG, f"the input {changed[0]} was changed in place"
-    if too_long(check, run, reference):
-        return Verdict.WRONG, (
-            f"right, but it executes {run.lines:,} lines of Python where {reference.lines:,} are enough: "
-            "let array operations do the loops"
-        )
-    return Verdict.PASSED, ""
-
-
 def too_long(check: Check, run: CheckRun, reference: CheckRun) -> bool:
     """Whether a run executed more lines of Python than the check allows."""
     return check.cost is not None and run.lines > check.cost * reference.lines + _FREE_LINES
 
 
+def compared(check: Check, observed: Any) -> Any:
+    """What of an observation is compared. Raises whatever the author's `after` does."""
+    return observed if check.after is None else plain(check.after(observed))
+
+
 def difference(check: Check, observed: Any, expected: Any) -> Difference | None:
     """How `observed` differs from `expected` in the sense of the check; both may be from anywhere."""
-    wanted = expected if check.after is None else plain(check.after(expected))
+    wanted = compared(check, expected)
     try:
-        got = observed if check.after is None else plain(check.after(observed))
-        return check.compare.difference(got, wanted)
+        return check.compare.difference(compared(check, observed), wanted)
     except Exception:
         # Not even of the kind that the check can work with: say what kind it is instead.
         with contextlib.suppress(Exception):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from grader.pictures import figure
 from grader.report import CheckResult, ProblemResult, Report, Verdict
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def _templates() -> Environment:
         "tenths": lambda number: f"{round(number, 1):g}",
         "percent": lambda share: f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%",
         "coefficient": _coefficient,
+        "figure": figure,
         "moment": lambda moment: f"{_date(moment)}, {moment:%H:%M}",
         "date": _date,
     }

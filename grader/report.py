@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,8 +24,27 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
 
+class Picture(_Model):
+    """What an answer looks like, where a person would rather look than read. It obeys the course's reveal policy.
+
+    kind:     a map of a matrix's rows; a curve for each row, over its index; a path, of a row of x and one of y.
+    part:     which part of the answer it is, if not all of it.
+    observed: the student's numbers, rounded and apart by spaces: a row each.
+    expected: the reference's, if they may be seen. off: 1 where the student's are wrong, if that may be seen, else 0.
+    """
+
+    kind: Literal["map", "curve", "path"]
+    part: str
+    observed: tuple[str, ...]
+    expected: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
+
+
 class CheckResult(_Model):
-    """One check of one submission. `message` already obeys the course's reveal policy."""
+    """One check of one submission. `message`, `case` and `picture` already obey the course's reveal policy.
+
+    case: the smallest input that goes wrong, if the check has several; the message begins with it.
+    """
 
     name: str
     title: str
@@ -34,6 +53,8 @@ class CheckResult(_Model):
     score: float
     message: str = ""
     hint: str = ""
+    case: str = ""
+    picture: Picture | None = None
 
 
 class Diagnosis(_Model):

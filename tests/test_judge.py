@@ -146,7 +146,7 @@ ARRAY = np.array([[0.1234, 5.6789], [2.5, 3.5]])
 @pytest.mark.parametrize(
     ("observed", "expected", "hints", "differences", "full"),
     [
-        (1.31, 1.0, "the value differs", "differs by up to 0.31", "differs by up to 0.31; 1.31 instead of 1"),
+        (1.31, 1.0, "the value differs", "differs by up to 0.31", "differs by up to 0.31; you gave 1.31, expected 1"),
         (
             np.zeros(5),
             np.zeros((3, 5)),
@@ -167,28 +167,29 @@ ARRAY = np.array([[0.1234, 5.6789], [2.5, 3.5]])
             "b",
             "the answer differs",
             "the answer differs: got 'a'",
-            "the answer differs: got 'a'; 'a' instead of 'b'",
+            "the answer differs: got 'a'; you gave 'a', expected 'b'",
         ),
         (
             ARRAY + np.array([[0, 1], [0, 0]]),
             ARRAY,
             "the values differ",
             "differs by up to 1; first at index (0, 1) (1 of 4 values)",
-            "differs by up to 1; first at index (0, 1) (1 of 4 values); 6.679 instead of 5.679 at index (0, 1)",
+            "differs by up to 1; first at index (0, 1) (1 of 4 values); "
+            "you gave [[0.1234 6.6789] [2.5 3.5 ]], expected [[0.1234 5.6789] [2.5 3.5 ]]",
         ),
         (
             {"case 1": 1.0},
             {"case 1": 2.0},
             "case 1: the value differs",
             "case 1: differs by up to 1",
-            "case 1: differs by up to 1; 1 instead of 2",
+            "case 1: differs by up to 1; you gave 1, expected 2",
         ),
         (
             np.nan,
             1.0,
             "nan where a finite number is expected",
             "nan where a finite number is expected",
-            "nan where a finite number is expected; nan instead of 1",
+            "nan where a finite number is expected; you gave nan, expected 1",
         ),
         (None, 1.0, *["None instead of a number: is a return missing?"] * 3),
     ],
