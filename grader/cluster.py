@@ -46,6 +46,7 @@ _PATIENCE = 300.0  # seconds without any worker
 _FACTS = {"id", "title", "timezone", "seed", "feedback", "sandbox", "late", "limits", "assignments"}
 
 _WRITTEN = "What came back has been written: run it again for the rest."
+_SAME = f"The scheduler and all workers need the same grader, Python and Dask as this machine. {_WRITTEN}"
 
 
 class ClusterError(Exception):
@@ -112,10 +113,8 @@ class Bench:
 
     def _set_up(self, folder: str, held: ExitStack) -> Marker:
         parcel = self._parcel
-        here = surroundings()
-        if differs := [name for name in here if here[name] != parcel.surroundings[name]]:
-            told = ", ".join(f"{name} is {here[name]} there and {parcel.surroundings[name]} here" for name in differs)
-            raise ClusterError(f"it could give other scores: {told}. Install the same there, or end that worker")
+        if told := _differs(surroundings(), parcel.surroundings):
+            raise ClusterError(told)
         try:
             private = tempfile.TemporaryDirectory(prefix=f"grader-{parcel.sha256[:16]}-", dir=folder)  # mode 0700
             material = parcel.unpack(Path(held.enter_context(private)))
@@ -125,6 +124,18 @@ class Bench:
         sandbox = held.enter_context(Sandbox(private=(course.root,), confined=course.sandbox == "on"))
         sandbox.start()
         return Marker(material, parcel.layout, sandbox)
+
+
+def _differs(there: dict[str, str] | Exception, here: dict[str, str]) -> str:
+    """Why a worker can't be trusted to give the same scores, or nothing."""
+    if isinstance(there, Exception):
+        told = f"it has another grader or none ({type(there).__name__}: {there})"
+    elif differs := [name for name in here if here[name] != there.get(name)]:
+        parts = (f"{name} is {there.get(name)} there and {here[name]} here" for name in differs)
+        told = f"it could give other scores: {', '.join(parts)}"
+    else:
+        return ""
+    return f"{told}. Install the same there, or end that worker. {_WRITTEN}"
 
 
 def _mark(bench: Bench, handed: Handed) -> Marked | Failed:
@@ -178,7 +189,13 @@ class Cluster:
         self._client.close()
 
     def send(self, material: Material, layout: Layout) -> None:
-        """Give the cluster what marking needs. It stays a task: a worker that is lost with it loses nothing."""
+        """Give the cluster what marking needs. It stays a task: a worker that is lost with it loses nothing.
+
+        Raises ClusterError, and sends nothing, if a worker has another grader. One that comes later says so itself.
+        """
+        for address, there in self._client.run(surroundings, on_error="return").items():
+            if told := _differs(there, surroundings()):
+                raise ClusterError(f"Worker {address}: {told}")
         self._bench = self._submit("material", Bench, Parcel.of(material, layout))
 
     def run(self, submissions: Iterable[Handed]) -> Iterator[Marked | Failed]:
@@ -206,6 +223,8 @@ class Cluster:
                 result = self._result(future)
             except KilledWorker:
                 one = away.pop(future)
+                if self._bench is None or self._bench.status == "error":
+                    raise ClusterError(f"Workers end when they are given the course's material. {_SAME}") from None
                 if alone:
                     yield Failed(one.student, "grading it ended every worker that graded it")
                 else:
@@ -246,8 +265,7 @@ class Cluster:
             if future.cancelled():
                 raise self._lost() from None
             raise ClusterError(
-                f"A worker could not take its work ({type(error).__name__}: {error}). The scheduler and all workers "
-                f"need the same grader, Python and Dask as this machine. {_WRITTEN}"
+                f"A worker could not take its work ({type(error).__name__}: {error}). {_SAME}"
             ) from error
 
     def _look(self) -> None:
