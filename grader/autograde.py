@@ -23,6 +23,7 @@ from nbgrader.utils import find_all_files, parse_utc
 from pydantic import BaseModel
 
 from grader.checks import AuthorError
+from grader.cluster import Cluster
 from grader.course import Course
 from grader.gradebook import Gradebook, Kept
 from grader.intake import IntakeError, plain_files, read_plain, student_fault
@@ -87,12 +88,19 @@ class Autograder:
         self.outcome.unchanged = len(students) - len(waiting)
         return waiting
 
-    def grade(self, students: Sequence[str], jobs: int) -> Iterator[str]:
-        """Grade these students' submissions; gives back the name of each when it is done with, graded or not."""
+    def grade(self, students: Sequence[str], jobs: int, cluster: Cluster | None = None) -> Iterator[str]:
+        """Grade these students' submissions; gives back the name of each when it is done with, graded or not.
+
+        On a cluster, if there is one, else in so many processes of this machine.
+        """
         if not students:
             return
         self._material.references(self._sandbox)
         self._material.overlays(self._sandbox)
+        if cluster is not None:
+            cluster.send(self._material, self._gradebook.layout)
+            yield from self._written(cluster.run(self._handed(students)))
+            return
         with ExitStack() as stack:
             shared = [stack.enter_context(self._sandbox.shared()) for _ in range(min(jobs, len(students)))]
             makers = [partial(Marker, self._material, self._gradebook.layout, sandbox) for sandbox in shared]

@@ -8,7 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -74,11 +74,12 @@ def main(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(*others: type[Exception]) -> Iterator[None]:
     """Errors that a person can mend are told in a sentence, not in a traceback."""
+    faults: tuple[type[Exception], ...] = (CourseError, AuthorError, *others)
     try:
         yield
-    except (CourseError, AuthorError) as error:
+    except faults as error:
         err.print(f"[bold red]grader:[/] {escape(str(error))}")
         raise typer.Exit(_FAULT) from None
     except SandboxError as error:
@@ -241,6 +242,10 @@ def _print_report(report: Report) -> None:
         out.print(f"[yellow]{escape(note)}[/]")
 
 
+def _warn(message: str) -> None:
+    err.print(f"[yellow]{escape(message)}[/]")
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -254,18 +259,26 @@ def autograde(
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Grade again what has been graded already.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="How many at a time; 0: one for each core.")] = 0,
+    dask: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Grade on the Dask cluster of this scheduler: docs/cluster.md.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
     course: CourseOption = Path("."),
 ) -> None:
     """Grade every submission under submitted/, into the gradebook. What has not changed is not graded again."""
+    if jobs and dask:
+        raise typer.BadParameter("--jobs is for this machine and --dask for a cluster: give one of them.")
     with _told(), _sandbox(loaded := load_course(course)) as sandbox:
         sandbox.start()  # in the background: importing what follows takes as long
         from grader.autograde import Autograder
+        from grader.cluster import Cluster, ClusterError
 
-        with Autograder(loaded, assignment, sandbox, problem) as autograder:
+        with _told(ClusterError), ExitStack() as stack:
+            cluster = stack.enter_context(Cluster(dask, _warn)) if dask else None
+            autograder = stack.enter_context(Autograder(loaded, assignment, sandbox, problem))
             waiting = autograder.waiting(student, force=force)
             with RunProgress(err, len(waiting)) as progress:
-                for _ in autograder.grade(waiting, jobs or _cores()):
+                for _ in autograder.grade(waiting, jobs or _cores(), cluster):
                     progress.advance(autograder.verdicts)
             outcome = autograder.outcome
     if as_json:

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -128,17 +128,17 @@ class Material:
         digest = hashlib.sha256()
         files = [self.solution_file, self.hidden_folder / "checks.py", *self._overlay_files]
         files += [self.tests.answers_file] if self.tests.answers_file.is_file() else []
-        files += sorted(Path(__file__).parent.glob("*.py"))
-        for file in files:
-            digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-        facts = [
-            self.course.seed,
-            self.course.limits.model_dump_json(),
-            platform.python_version(),
-        ]
-        facts += [version(package) for package in ("numpy", "torch")]
+        _add(digest, files)
+        facts = [self.course.seed, self.course.limits.model_dump_json(), surroundings()]
         digest.update(repr(facts).encode())
         return digest.hexdigest()
+
+    @property
+    def files(self) -> list[Path]:
+        """All that marking reads of the course's folder beside course.yaml: observations too, if they are made."""
+        hidden = (path for path in self.hidden_folder.rglob("*") if "__pycache__" not in path.parts)
+        observations = map(self._cache_file, ("references", "overlays"))
+        return [self.solution_file, *sorted(path for path in (*hidden, *observations) if path.is_file())]
 
     @property
     def _overlay_files(self) -> list[Path]:
@@ -271,9 +271,12 @@ class Material:
         longer = replace(job, limits=replace(job.limits, submission_seconds=seconds))
         return sandbox.run(longer, self.tests.path, self.imports)
 
-    def _cached(self, part: str, make: Any) -> Execution:
+    def _cache_file(self, part: str) -> Path:
         key = self._digest_of_observations[:24]
-        file = self.course.root / "build" / "cache" / f"{self.name}-{part}-{key}.msgpack"
+        return self.course.root / "build" / "cache" / f"{self.name}-{part}-{key}.msgpack"
+
+    def _cached(self, part: str, make: Any) -> Execution:
+        file = self._cache_file(part)
         try:
             return _unpack_execution(file.read_bytes())
         except (OSError, ValueError, TypeError, LookupError):
@@ -293,6 +296,22 @@ class Overlay:
 
     made: Misconception | Alternative
     runs: Mapping[str, CheckRun]
+
+
+def surroundings() -> dict[str, str]:
+    """What scores depend on beside the course, by name: versions, and the digest of the grader's sources."""
+    sources = hashlib.sha256()
+    _add(sources, sorted(Path(__file__).parent.glob("*.py")))
+    return {
+        "the grader": sources.hexdigest()[:12],
+        "Python": platform.python_version(),
+        **{package: version(package) for package in ("numpy", "torch")},
+    }
+
+
+def _add(digest: hashlib._Hash, files: Iterable[Path]) -> None:
+    for file in files:
+        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
 
 
 def _opaque(value: Any) -> str:
