@@ -129,7 +129,7 @@ class Bench:
 def _differs(there: dict[str, str] | Exception, here: dict[str, str]) -> str:
     """Why a worker can't be trusted to give the same scores, or nothing."""
     if isinstance(there, Exception):
-        told = f"it has another grader or none ({type(there).__name__}: {there})"
+        told = f"it has another grader or none ({there})"
     elif differs := [name for name in here if here[name] != there.get(name)]:
         parts = (f"{name} is {there.get(name)} there and {here[name]} here" for name in differs)
         told = f"it could give other scores: {', '.join(parts)}"
@@ -173,6 +173,8 @@ class Cluster:
             import distributed
         except ImportError:
             raise ClusterError("Grading on a cluster needs Dask: pip install 'distributed>=2024.8'") from None
+        if self._address.startswith("tls://") and not distributed.Security().tls_client_cert:
+            raise ClusterError(f"{self._address} asks for a certificate: set yours as docs/cluster.md shows.")
         try:
             self._client: Client = distributed.Client(
                 self._address, timeout=_ANSWER, set_as_default=False, name="grader"
