@@ -164,9 +164,7 @@ class LatePolicy(_Section):
 class Limits(_Section):
     """What one submission may use."""
 
-    cell_seconds: float = Field(
-        default=30, gt=0, description="the seconds a cell may compute, however busy the machine is", examples=[30]
-    )
+    cell_seconds: float = Field(default=30, gt=0, description="the seconds a cell may compute", examples=[30])
     check_seconds: float = Field(default=10, gt=0, description="the seconds a check may compute", examples=[10])
     submission_seconds: float = Field(
         default=300, gt=0, description="the seconds a whole submission may compute", examples=[300]

@@ -127,12 +127,12 @@ CHECK = "Check indentation, colons and quotes here and just above."
         (
             "limits:\n  cell_seconds: -3",
             END + 2,
-            "limits.cell_seconds: -3 is not greater than 0. Write the seconds a cell may run, such as 30.",
+            "limits.cell_seconds: -3 is not greater than 0. Write the seconds a cell may compute, such as 30.",
         ),
         (
             "limits:\n  cell_seconds: .nan",
             END + 2,
-            "limits.cell_seconds: nan is not a finite number. Write the seconds a cell may run, such as 30.",
+            "limits.cell_seconds: nan is not a finite number. Write the seconds a cell may compute, such as 30.",
         ),
         (
             "limits:\n  memory_mb: lots",
