@@ -173,7 +173,7 @@ class Cluster:
             import distributed
         except ImportError:
             raise ClusterError("Grading on a cluster needs Dask: pip install 'distributed>=2024.8'") from None
-        if self._address.startswith("tls://") and not distributed.Security().tls_client_cert:
+        if self._address.startswith("tls://") and not distributed.Security().get_tls_config_for_role("client")["cert"]:
             raise ClusterError(f"{self._address} asks for a certificate: set yours as docs/cluster.md shows.")
         try:
             self._client: Client = distributed.Client(
