@@ -26,7 +26,7 @@ from grader.checks import AuthorError
 from grader.cluster import Cluster
 from grader.course import Course
 from grader.gradebook import Gradebook, Kept
-from grader.intake import IntakeError, plain_files, read_plain, student_fault
+from grader.intake import IntakeError, handed_in_notebook, plain_files, read_plain, student_fault
 from grader.marking import Handed, Marked, Marker
 from grader.material import Material
 from grader.outputs import safe_text
@@ -152,22 +152,11 @@ class Autograder:
         receipt.unlink(missing_ok=True)
         data, fault = b"", ""
         try:
-            data = file_bytes(self._notebook(folder))
+            data = file_bytes(handed_in_notebook(folder, self._name))
         except SubmissionError as error:
             fault = str(error)
         left_out = tuple(plain_files(folder)[1])
         return Handed(student, data, fault, left_out, _handed_in(folder), kept, self._problem, report)
-
-    def _notebook(self, folder: Path) -> Path:
-        """A lone notebook under another name is taken for the assignment's."""
-        path = folder / f"{self._name}.ipynb"
-        others = sorted(folder.glob("*.ipynb"))
-        if path in others:
-            return path
-        if len(others) != 1:
-            found = f"holds {len(others)} notebooks, and none is named" if others else "holds no notebook"
-            raise IntakeError(f"{folder} {found} {path.name}")
-        return others[0]
 
     def _fail(self, student: str, reason: str) -> None:
         self.outcome.failed.append(safe_text(f"{student}: {reason}"))

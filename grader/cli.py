@@ -307,9 +307,7 @@ def report(
     from grader.publish import publish_class, publish_course
 
     with _told():
-        loaded = load_course(course)
-        if output is not None and output.suffix != ".html":
-            raise CourseError(f"{output} is no page: name a file that ends in .html")
+        loaded, output = load_course(course), _page(output)
         made: ClassReport | CourseReport
         if assignment:
             made, page = publish_class(loaded, assignment, output)
@@ -324,6 +322,50 @@ def report(
     for fault in made.faults:
         out.print(f"[yellow]{escape(fault)}[/]")
     out.print(escape(str(page)), soft_wrap=True)
+
+
+@app.command(epilog="Example: `grader similar lecture05_batch_and_momentum`")
+def similar(
+    assignment: Annotated[str, typer.Argument(help="The assignment.")],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page to write. CSV and JSON go beside it.")
+    ] = None,
+    threshold: Annotated[
+        float, typer.Option(min=0.01, max=1, help="The share of the shorter answer that has to be alike.")
+    ] = 0.6,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the pairs as JSON, too.")] = False,
+    course: CourseOption = Path("."),
+) -> None:
+    """Write which submissions share code that few others have, side by side. It is no proof, and changes no score.
+
+    What the course gave, known answers and what much of the class has do not count; names and comments make no
+    difference. The page says how pairs are found, and what it can't know.
+    """
+    from grader.publish import publish_similar
+
+    with _told():
+        made, page = publish_similar(load_course(course), assignment, _page(output), threshold, _cores())
+    if as_json:
+        print(made.model_dump_json(indent=2))
+        return
+    table = Table("students", "score", "problems", box=SIMPLE)
+    for pair in made.pairs[:10]:
+        table.add_row(
+            escape(" and ".join(pair.students)), f"{pair.score:g}", ", ".join(one.problem for one in pair.problems)
+        )
+    if made.pairs:
+        out.print(table)
+    count = len(made.pairs) + made.left_out
+    out.print(f"{made.compared} submissions compared, {count} pair{'' if count == 1 else 's'} to look at.")
+    for fault in made.faults:
+        out.print(f"[yellow]{escape(fault)}[/]")
+    out.print(escape(str(page)), soft_wrap=True)
+
+
+def _page(output: Path | None) -> Path | None:
+    if output is not None and output.suffix != ".html":
+        raise CourseError(f"{output} is no page: name a file that ends in .html")
+    return output
 
 
 def _class_summary(report: ClassReport) -> Table:

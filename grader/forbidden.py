@@ -34,11 +34,11 @@ class Source:
         """What a top-level statement binds. The last binding of a name is what the functions will find."""
         if isinstance(statement, (ast.Expr, ast.Assert)):
             return
-        for name in _defined(statement):
+        for name in defined(statement):
             self._definitions.setdefault(name, []).append(statement)
             self._aliases.pop(name, None)
         if not isinstance(statement, _SCOPES):
-            self._aliases.update(_imported(statement))
+            self._aliases.update(imported(statement))
         if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
             # `F = torch.nn.functional` imports as much as an import does.
             dotted, _ = _dotted(statement.value, self._aliases)
@@ -58,7 +58,7 @@ class Source:
             seen.add(name)
             for definition in self._definitions.get(name, []):
                 local = _locals(definition)
-                aliases = {**self._aliases, **_imported(definition)}
+                aliases = {**self._aliases, **imported(definition)}
                 for node in ast.walk(definition):
                     dotted, root = _dotted(node, aliases)
                     if root and root not in local:
@@ -68,7 +68,7 @@ class Source:
         return sorted(found)
 
 
-def _imported(statement: ast.stmt) -> dict[str, str]:
+def imported(statement: ast.stmt) -> dict[str, str]:
     """The full dotted names of what the imports in a statement bind."""
     aliases = {}
     for node in ast.walk(statement):
@@ -90,7 +90,8 @@ def _dotted(node: ast.AST, aliases: dict[str, str]) -> tuple[str, str]:
     return ".".join([aliases.get(node.id, node.id), *reversed(parts)]), node.id
 
 
-def _defined(statement: ast.stmt) -> list[str]:
+def defined(statement: ast.stmt) -> list[str]:
+    """The names that a top-level statement binds, imports aside."""
     if isinstance(statement, _SCOPES):
         return [statement.name]
     nodes = list(ast.walk(statement))

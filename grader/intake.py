@@ -56,6 +56,18 @@ def plain_files(folder: Path) -> tuple[list[Path], list[str]]:
     return sorted(found), left_out
 
 
+def handed_in_notebook(folder: Path, assignment: str) -> Path:
+    """The notebook in a submission's folder: a lone one under another name is taken for it. Raises IntakeError."""
+    path = folder / f"{assignment}.ipynb"
+    others = sorted(folder.glob("*.ipynb"))
+    if path in others:
+        return path
+    if len(others) != 1:
+        found = f"holds {len(others)} notebooks, and none is named" if others else "holds no notebook"
+        raise IntakeError(f"{folder} {found} {path.name}")
+    return others[0]
+
+
 def take(folder: Path, into: Path) -> list[str]:
     """Copy the plain files below `folder`, which its owner may change meanwhile. Returns what was left out."""
     left_out = []

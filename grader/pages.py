@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from grader.report import CheckResult, ProblemResult, Report, Verdict
 
 if TYPE_CHECKING:
     from grader.class_report import CheckStatistics, ClassReport, CourseReport, ProblemStatistics
+    from grader.similar import Side, SimilarReport
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -43,7 +44,7 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {
+    filters: dict[str, Callable[..., Any]] = {
         "points": lambda number: f"{round(number, 2):g}",
         "tenths": lambda number: f"{round(number, 1):g}",
         "percent": lambda share: f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%",
@@ -51,7 +52,9 @@ def _templates() -> Environment:
         "figure": figure,
         "moment": lambda moment: f"{_date(moment)}, {moment:%H:%M}",
         "date": _date,
+        "pieces": _pieces,
     }
+    made.filters |= filters
     return made
 
 
@@ -96,6 +99,23 @@ def class_page(report: ClassReport, files: Mapping[str, str]) -> str:
 def course_page(report: CourseReport, files: Mapping[str, str]) -> str:
     """The page of the course. files: what else there is of it, name -> link."""
     return _page("course.html", report=report, files=files, begun=[one for one in report.assignments if one.handed_in])
+
+
+def similar_page(report: SimilarReport, files: Mapping[str, str]) -> str:
+    """The page of similar submissions. files: what else there is of it, name -> link."""
+    from grader.similar import COMMON, LEAST, MANY, RUN
+
+    return _page("similar.html", report=report, files=files, run=RUN, common=COMMON, many=MANY, least=LEAST)
+
+
+def _pieces(side: Side) -> Iterator[tuple[str, bool]]:
+    """The text in pieces, each with whether it is marked."""
+    position = 0
+    for start, end in side.marks:
+        yield side.text[position:start], False
+        yield side.text[start:end], True
+        position = end
+    yield side.text[position:], False
 
 
 def _page(template: str, **facts: Any) -> str:

@@ -1,7 +1,8 @@
-"""Writes the class report and the course's overview: a page, and beside it JSON and CSV of the same name.
+"""Writes the class report, the course's overview and what is similar: a page, and beside it JSON and CSV.
 
     reports/ASSIGNMENT.html .json .csv -checks.csv -misconceptions.csv
     reports/ASSIGNMENT/STUDENT.html          of those who have no feedback page of nbgrader's
+    reports/ASSIGNMENT-similar.html .json .csv
     reports/course-overview.html .json .csv -assignments.csv
 
 No assignment and no student can take one of these names: assignments have no hyphen and no dot, and students' files lie
@@ -11,6 +12,7 @@ in a folder of their own.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pydantic import BaseModel
@@ -25,9 +27,12 @@ from grader.class_report import (
 )
 from grader.course import Course
 from grader.outputs import csv_text, safe_text
-from grader.pages import class_page, course_page, report_page
+from grader.pages import class_page, course_page, report_page, similar_page
 from grader.report import Verdict
 from grader.reports import read_reports
+
+if TYPE_CHECKING:
+    from grader.similar import SimilarReport
 
 OVERVIEW = "course-overview.html"
 
@@ -56,6 +61,19 @@ def publish_course(course: Course, file: Path | None = None) -> tuple[CourseRepo
     }
     page.write_text(course_page(overview, _write_beside(page, overview, tables)), encoding="utf-8")
     return overview, page
+
+
+def publish_similar(
+    course: Course, assignment: str, file: Path | None = None, threshold: float = 0.6, jobs: int = 1
+) -> tuple[SimilarReport, Path]:
+    """Write which submissions of an assignment are similar. Returns it and where its page is. Raises CourseError."""
+    from grader.similar import similar  # and with it SciPy, which the other pages do without
+
+    report = similar(course, assignment, threshold, jobs)
+    page = file or course.folder("reports") / f"{report.assignment}-similar.html"
+    files = _write_beside(page, report, {"Pairs (CSV)": ("", _pairs(report))})
+    page.write_text(similar_page(report, files), encoding="utf-8")
+    return report, page
 
 
 def _write_class(course: Course, report: ClassReport, page: Path) -> None:
@@ -124,6 +142,17 @@ def _misconceptions(report: ClassReport) -> str:
                 *("; ".join(held.sure), "; ".join(held.perhaps)),
             ]
             for held in report.misconceptions
+        ),
+    )
+
+
+def _pairs(report: SimilarReport) -> str:
+    return csv_text(
+        ["student", "other", "score of all", "problem", "score", "shared", "of", "nobody else has", "most others"],
+        (
+            [*pair.students, pair.score, one.problem, one.score, one.shared, one.of, one.alone, one.others]
+            for pair in report.pairs
+            for one in pair.problems
         ),
     )
 

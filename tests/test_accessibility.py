@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import tiny_course
 from chromium import chromium, in_a_browser, sync_api
+from similar_class import copies
 from small_class import Submitted, ordinary_class, report, write_class
 
 from grader.course import load_course
 from grader.pages import checks_table, report_page
-from grader.publish import publish_class, publish_course
+from grader.publish import publish_class, publish_course, publish_similar
 from grader.report import CellResult, Verdict
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -21,6 +22,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = [*in_a_browser, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")]
 
 PAGES = ("class", "course", "class of none", "course of none", "class of equals", "report", "perfect report", "cell")
+PAGES = (*PAGES, "similar", "similar of none")
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 700}
 
 
@@ -41,6 +43,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "class of none": publish_class(none, "tiny")[1],
         "course of none": publish_course(none)[1],
         "class of equals": publish_class(equals, "tiny")[1],
+        "similar": publish_similar(load_course(copies(root / "similar")), "tiny")[1],
+        "similar of none": publish_similar(none, "tiny")[1],
         **{name: root / f"{name}.html" for name in ("report", "perfect report", "cell")},
     }
     cells = (CellResult(cell=3, status="raised", message="raised NameError at line 1"),)
