@@ -43,29 +43,36 @@ class TimeUp(BaseException):
     """The cell or check used up its time. No Exception, so that a student's `except Exception` lets it pass."""
 
 
-@contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Interrupt the block when it has computed for `seconds`, and again every second until it gives in.
+class TimeLimit:
+    """Interrupts what computes for too long, and again every second until it gives in.
 
     How busy the machine is must not count. The clock only stops what waits and hardly ever computes.
     """
-    longest, began, had = patience(seconds), time.monotonic(), time.process_time()
 
-    def interrupt(signum: int, frame: Any) -> None:
+    def __init__(self) -> None:
+        self._seconds = self._began = self._had = 0.0
+
+    def install(self) -> None:
+        signal.signal(signal.SIGPROF, self._interrupt)
+        signal.signal(signal.SIGALRM, self._interrupt)
+
+    def _interrupt(self, signum: int, frame: Any) -> None:
         if signum == signal.SIGPROF:
-            raise TimeUp(f"stopped after {seconds:g} s of computing: is there an endless loop?")
-        if waits(time.monotonic() - began, time.process_time() - had):
-            raise TimeUp(f"stopped after {longest:g} s, most of which it waited: does it sleep?")
+            raise TimeUp(f"stopped after {self._seconds:g} s of computing: is there an endless loop?")
+        if waits(time.monotonic() - self._began, time.process_time() - self._had):
+            raise TimeUp(f"stopped after {patience(self._seconds):g} s, most of which it waited: does it sleep?")
 
-    signal.signal(signal.SIGPROF, interrupt)
-    signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
-    signal.setitimer(signal.ITIMER_REAL, longest, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    @contextmanager
+    def of(self, seconds: float) -> Iterator[None]:
+        """Interrupt the block when it has computed for `seconds`."""
+        self._seconds, self._began, self._had = seconds, time.monotonic(), time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+        signal.setitimer(signal.ITIMER_REAL, patience(seconds), 1.0)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class Child:
@@ -76,6 +83,7 @@ class Child:
         self._given = given
         self._watch = watch
         self._shell = shell
+        self._time_limit = TimeLimit()
         self._lines = Lines() if any(check.cost is not None for check in tests.checks.values()) else None
 
     def run(self, channel: socket.socket, bell: socket.socket) -> None:
@@ -95,6 +103,7 @@ class Child:
             return
         outbox.now(["confined"])
         builtins.input = _no_input
+        self._time_limit.install()
         if job.suspect:
             self._look_for_forbidden_names(outbox, job)
         if self._lines is not None:
@@ -123,7 +132,7 @@ class Child:
             try:
                 with (
                     _functions_kept(self._shell.user_ns) if index in job.tests else nullcontext(),
-                    time_limit(job.limits.cell_seconds),
+                    self._time_limit.of(job.limits.cell_seconds),
                 ):
                     error, outputs = self._shell.run(source, job.limits.output_kb * 1024)
             except TimeUp as late:  # it struck between the cell and our own code
@@ -176,7 +185,7 @@ class Child:
 
         try:
             getattr(student, check.problem)
-            with time_limit(run.seconds):
+            with self._time_limit.of(run.seconds):
                 result, used = self._shell.silently(observe)
                 data = encode(plain(result))
             lines = self._lines.count if self._lines and check.cost is not None else 0

@@ -7,9 +7,11 @@ import base64
 import copy
 import inspect
 import io
+import itertools
 import linecache
 import sys
 import traceback
+import types
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
@@ -270,11 +272,17 @@ def is_cell(filename: str) -> bool:
     return filename.startswith("<ipython-input") or "ipykernel_" in filename
 
 
+def _cell_frames(error: BaseException) -> list[tuple[types.CodeType, int]]:
+    """The notebook's own frames that were running, and their lines. traceback would read the libraries' sources."""
+    frames = itertools.islice(traceback.walk_tb(error.__traceback__), 200)
+    return [(frame.f_code, line) for frame, line in frames if is_cell(frame.f_code.co_filename)]
+
+
 def cell_line(error: BaseException) -> int | None:
     """The innermost line of the notebook's own code that was running when `error` was raised."""
     if isinstance(error, SyntaxError) and not error.__traceback__:
         return error.lineno
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__, limit=200) if is_cell(frame.filename)]
+    lines = [line for _, line in _cell_frames(error)]
     if lines:
         return lines[-1]
     return error.lineno if isinstance(error, SyntaxError) else None
@@ -287,8 +295,7 @@ def _frames(error: BaseException) -> list[str]:
             shown.append("    " + " " * (error.offset - 1) + "^")
         return shown
     lines = []
-    for frame in traceback.extract_tb(error.__traceback__, limit=200)[-40:]:
-        if is_cell(frame.filename):
-            lines.append(f"line {frame.lineno}, in {frame.name}")
-            lines.append(f"    {linecache.getline(frame.filename, frame.lineno or 0).strip()[:200]}")
+    for code, line in _cell_frames(error)[-40:]:
+        lines.append(f"line {line}, in {code.co_name}")
+        lines.append(f"    {linecache.getline(code.co_filename, line).strip()[:200]}")
     return lines
