@@ -89,7 +89,24 @@ def test_what_is_drawn_as_what(observed, expected, kind):
         (SERIES, SERIES + 1, {"after": lambda x: x.no_such_attribute}),
         (-MATRIX, MATRIX, {"compare": up_to_sign()}),
     ],
-    ids=str,
+    ids=[
+        "number",
+        "few",
+        "another length",
+        "texts",
+        "none",
+        "the same",
+        "a rounding away",
+        "another dtype",
+        "complex",
+        "objects",
+        "beyond floats",
+        "no case",
+        "a set",
+        "a bound",
+        "after fails",
+        "up to sign",
+    ],
 )
 def test_nothing_is_drawn_where_there_is_nothing_to_see(observed, expected, changed):
     assert drawn(observed, expected, **changed) is None
