@@ -216,7 +216,7 @@ def _map(panels: _Panels) -> tuple[str, int, int]:
     elif panels.off:
         wrong = [(row, column) for row in range(rows) for column in range(columns) if panels.off[row][column]]
         titled.append(("where it is off", f'<path class="off" d="{_squares(wrong, side)}"/>'))
-    wide = max(columns * side, 130)
+    wide = max(columns * side, 170)
     body = [
         f'<g transform="translate({number * (wide + 24)} 0)"><text x="0" y="13">{title}</text>'
         f'<g transform="translate(0 22)"><rect class="frame" width="{columns * side}" height="{rows * side}"/>{cells}'
