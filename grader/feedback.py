@@ -10,9 +10,9 @@ from typing import Any
 import nh3
 import pygments
 from IPython.lib.lexers import IPython3Lexer
-from jinja2 import pass_context
+from jinja2 import DictLoader, pass_context
 from nbconvert.exporters import Exporter, HTMLExporter
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbconvert.filters.markdown_mistune import MarkdownWithMath
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
@@ -23,6 +23,7 @@ from pygments.lexer import Lexer
 from pygments.lexers.python import PythonLexer
 from traitlets.config import Config
 
+from grader.formulas import Formulas, without_places
 from grader.gradebook import Kept, Layout, Scores
 from grader.outputs import safe_html
 from grader.submission import PICTURE
@@ -49,6 +50,14 @@ _EVERYTHING = {
     "include_output_prompt": True,
     "no_prompt": False,
 }
+# nbgrader's template loads MathJax from another host. Formulas are made before: here stands what its page may do.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+_NO_MATHJAX = (
+    "{% macro mathjax(url='') %}"
+    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    "{% endmacro %}"
+)
 _NO_ALT = re.compile(r"<img (?![^>]*\balt=)")
 
 
@@ -62,8 +71,9 @@ def safe_markdown(context: Any, source: str) -> str:
 def _render(source: str, attachments: Any) -> str:
     if len(PICTURE.sub("", source)) > _LONGEST:
         return f"<pre>{html.escape(source)}</pre>"
-    rendered = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=attachments)).render(source)
-    return safe_html(rendered, attributes=_ATTRIBUTES)
+    formulas = Formulas(attachments)
+    rendered = MarkdownWithMath(renderer=formulas).render(without_places(source))
+    return formulas.put_in(safe_html(rendered, attributes=_ATTRIBUTES))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -87,7 +97,10 @@ class FeedbackExporter(HTMLExporter):
     """nbconvert's pages without its detour: it parses each whole page again, styles and all, for a few attributes.
 
     That takes many times as long as all the rest. What it adds to our pages is a text in place of a picture.
+    The pages load nothing and run nothing: they open offline.
     """
+
+    extra_loaders = [DictLoader({"mathjax.html.j2": _NO_MATHJAX})]  # noqa: RUF012 - it is nbconvert's own trait
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> Any:
         nb, resources = Exporter.from_notebook_node(self, nb, resources, **kw)
@@ -102,6 +115,7 @@ class FeedbackExporter(HTMLExporter):
         self.register_filter("filter_data_type", widgets)
         resources["global_content_filter"] = _EVERYTHING
         page = self.template.render(nb=notebook, resources=resources).lstrip("\r\n")
+        page = page.replace("<html>", '<html lang="en">', 1)
         return _NO_ALT.sub('<img alt="No description has been provided for this image" ', page)
 
 

@@ -73,7 +73,7 @@ def checks_table(problem: ProblemResult, own_tests: str = "") -> str:
 
 def report_page(report: Report, title: str) -> str:
     """A page of its own for one submission: one file, works offline."""
-    return _templates().get_template("report.html").render(report=report, title=title)
+    return _templates().get_template("report.html").render(report=report, title=title, script="")
 
 
 def class_page(report: ClassReport, files: Mapping[str, str]) -> str:

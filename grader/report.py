@@ -83,6 +83,10 @@ class ProblemResult(_Model):
     def score(self) -> float:
         return sum(check.score for check in self.checks)
 
+    @property
+    def solved(self) -> bool:
+        return all(check.verdict is Verdict.PASSED for check in self.checks)
+
 
 class CellResult(_Model):
     """A code cell that did not simply run: its position in the notebook, counted from 1."""

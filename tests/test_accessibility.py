@@ -6,26 +6,35 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny_course
 from chromium import chromium, in_a_browser, sync_api
 from small_class import Submitted, ordinary_class, report, write_class
+from test_pictures import drawn as drawn_picture
 
 from grader.course import load_course
+from grader.grade import grade
+from grader.material import Material
 from grader.pages import checks_table, report_page
 from grader.publish import publish_class, publish_course
-from grader.report import CellResult, Verdict
+from grader.report import CellResult, Report, Verdict
+from grader.sandbox import Sandbox
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 pytestmark = [*in_a_browser, pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")]
 
-PAGES = ("class", "course", "class of none", "course of none", "class of equals", "report", "perfect report", "cell")
+PAGES = (
+    *("class", "course", "class of none", "course of none", "class of equals"),
+    *("report", "perfect report", "wrong report", "cell", "wrong cell"),
+)
+HOW = ("full", "differences", "hints")
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 700}
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(tmp_path_factory: pytest.TempPathFactory, tiny: Material, sandbox: Sandbox) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("pages")
     submitted = ordinary_class()
     submitted |= {
@@ -41,7 +50,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "class of none": publish_class(none, "tiny")[1],
         "course of none": publish_course(none)[1],
         "class of equals": publish_class(equals, "tiny")[1],
-        **{name: root / f"{name}.html" for name in ("report", "perfect report", "cell")},
+        **{name: root / f"{name}.html" for name in PAGES[5:]},
     }
     cells = (CellResult(cell=3, status="raised", message="raised NameError at line 1"),)
     lost = submitted["student05"].report.model_copy(update={"notes": ("The process was ended.",), "cells": cells})
@@ -49,11 +58,36 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     mixed = lost.model_copy(update={"problems": (*lost.problems[:1], *untouched)})
     found["report"].write_text(report_page(mixed, "Tiny problems"), encoding="utf-8")
     found["perfect report"].write_text(report_page(report(), "Tiny problems"), encoding="utf-8")
+    wrong = wrong_answers(tiny, sandbox)
+    found["wrong report"].write_text(report_page(wrong, "Tiny problems"), encoding="utf-8")
     # As nbgrader's feedback has it: on white, whatever the reader prefers.
-    table = checks_table(lost.problems[0], "AssertionError: no")
     frame = '<!doctype html><html lang="en"><title>x</title><body style="background: #fff; color: #000">'
-    found["cell"].write_text(f"{frame}<main><h1>Feedback</h1>{table}</main>", encoding="utf-8")
+    for name, problems in (("cell", lost.problems[:1]), ("wrong cell", wrong.problems)):
+        tables = "".join(checks_table(problem, "AssertionError: no") for problem in problems)
+        found[name].write_text(f"{frame}<main><h1>Feedback</h1>{tables}</main>", encoding="utf-8")
     return found
+
+
+def wrong_answers(tiny: Material, sandbox: Sandbox) -> Report:
+    """Pictures of every kind, a sure and a possible diagnosis, habits, and cells that failed."""
+    answers = {
+        "centered": "def centered(x):\n    return x - x.mean() + shift",
+        "softmax": "def softmax(z):\n    return torch.exp(z) / torch.exp(z).sum(dim=1, keepdim=True)",
+        "Average": "class Average:\n    def add(self, value):\n        return value",
+    }
+    made = grade(tiny_course.submission("import numpy as np\nshift = np.zeros(1)", "1 / 0", **answers), tiny, sandbox)
+    index = np.linspace(0.0, 1.0, 20)
+    circle = np.stack([np.cos(6 * index), np.sin(6 * index)], axis=1)
+    arrays = (index, circle, np.eye(6))
+    drawn = [drawn_picture(array + 0.1 * (array > 0.5), array, how) for array in arrays for how in HOW]
+    problems = list(made.problems)
+    for position, problem in enumerate(problems):
+        checks = tuple(check.model_copy(update={"picture": drawn.pop() if drawn else None}) for check in problem.checks)
+        problems[position] = problem.model_copy(update={"checks": checks})
+    assert not drawn
+    assert any(problem.habits for problem in problems)
+    assert any(problem.diagnosis for problem in problems)
+    return made.model_copy(update={"problems": tuple(problems)})
 
 
 @pytest.fixture(scope="module")
