@@ -59,6 +59,8 @@ def _drawn(got: Any, wanted: Any, close: Close, reveal: Reveal) -> Picture | Non
         return None
     if got.dtype.kind not in "biuf" or wanted.dtype.kind not in "biuf" or not wanted.ndim:
         return None
+    if vectors and wanted.ndim == 2 and not _is_smooth(wanted):
+        return None  # several things in turn, say: no line leads from one to the next
     wrong = close.wrong(got, wanted)
     if not wrong.any():
         return None
@@ -69,7 +71,7 @@ def _drawn(got: Any, wanted: Any, close: Close, reveal: Reveal) -> Picture | Non
         got, wanted, wrong, first = got[first[:-2]], wanted[first[:-2]], wrong[first[:-2]], first[-2:]
     if wanted.ndim == 1:
         kind, got, wanted, wrong, first = "curve", got[None], wanted[None], wrong[None], (0, *first)
-    elif _is_path(wanted, vectors):
+    elif wanted.shape[1] == 2 and _is_smooth(wanted):
         kind, got, wanted, wrong, first = "path", got.T, wanted.T, wrong.T, first[::-1]
     elif vectors and wanted.shape[1] <= _LINES:
         kind, got, wanted, wrong, first = "curve", got.T, wanted.T, wrong.T, first[::-1]
@@ -104,19 +106,17 @@ def _stacked(value: Any) -> Any:
     if all(isinstance(item, (int, float)) or (isinstance(item, np.ndarray) and item.ndim == 0) for item in items):
         return np.array([float(item) for item in items])
     if all(isinstance(item, np.ndarray) and item.ndim == 1 and item.shape == items[0].shape for item in items):
-        return np.stack([np.asarray(item) for item in items]) if len(items) >= _LEAST // 2 else None
+        return np.stack([np.asarray(item) for item in items])
     return None
 
 
-def _is_path(wanted: np.ndarray, vectors: bool) -> bool:
-    """Whether the rows of a matrix are points of the plane, one after the other, and each near the last."""
-    if wanted.shape[1] != 2 or len(wanted) < _LEAST // 2 or wanted.dtype.kind != "f" or not np.isfinite(wanted).all():
+def _is_smooth(wanted: np.ndarray) -> bool:
+    """Whether the rows of a matrix follow one another, each near the last: points on a way, not just points."""
+    if len(wanted) < _LEAST or wanted.dtype.kind != "f" or not np.isfinite(wanted).all():
         return False
-    if vectors:
-        return True
     steps = np.linalg.norm(np.diff(wanted, axis=0), axis=1)
     extent = float(np.linalg.norm(np.ptp(wanted, axis=0)))
-    return len(wanted) >= _LEAST and extent > 0 and float(np.median(steps)) < extent / 4
+    return extent > 0 and float(np.median(steps)) < extent / 4
 
 
 def _written(array: np.ndarray) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ SERIES = np.linspace(0.0, 1.0, 20)
 MATRIX = RANDOM.normal(size=(4, 6))
 CIRCLE = np.stack([np.cos(6 * SERIES), np.sin(6 * SERIES)], axis=1)
 
+ZIGZAG = np.tile([[0.0, 0.0], [1.0, 2.0]], (6, 1))
+LINES = np.stack([SERIES, SERIES**2, SERIES**3], axis=1)
+
 
 def drawn(observed, expected, reveal="full", **changed) -> Picture | None:
     run = CheckRun("observed", data=encode(plain(observed)))
@@ -47,7 +50,7 @@ def but(array, *place, value=5):
         (but(CIRCLE, 4, 1), CIRCLE, "path"),
         (list(but(CIRCLE, 4, 1)), list(CIRCLE), "path"),
         (RANDOM.normal(size=(20, 2)), RANDOM.normal(size=(20, 2)), "map"),
-        (list(RANDOM.normal(size=(9, 3))), list(RANDOM.normal(size=(9, 3))), "curve"),
+        (list(but(LINES, 4, 1)), list(LINES), "curve"),
         (np.zeros((2, 3, 4, 5)), RANDOM.normal(size=(2, 3, 4, 5)), "map"),
     ],
     ids=[
@@ -88,6 +91,7 @@ def test_what_is_drawn_as_what(observed, expected, kind):
         (1.0, 2.0, {"compare": at_least(3.0)}),
         (SERIES, SERIES + 1, {"after": lambda x: x.no_such_attribute}),
         (-MATRIX, MATRIX, {"compare": up_to_sign()}),
+        (list(ZIGZAG + 1), list(ZIGZAG), {}),
     ],
     ids=[
         "number",

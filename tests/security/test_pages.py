@@ -198,7 +198,8 @@ def test_nbgrader_s_feedback_allows_no_script_and_asks_no_other_host(
         asked.clear()
         page.goto(file.as_uri())
         page.wait_for_timeout(300)
-        assert {url for url in asked if not url.startswith("data:")} == {file.as_uri()}
+        # Bootstrap names a font that is not there; the policy stops even that.
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         assert page.evaluate("window.owned || 0") == 0
     page.close()
 
