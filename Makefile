@@ -4,7 +4,7 @@ PYTHON ?= python3
 # nbgrader calls `alembic` by its bare name: the environment's programs must be on PATH.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 
-.PHONY: demo test test-as-others lint bench bench-large soak docs format clean
+.PHONY: demo test test-as-others lint bench bench-large soak docs site format clean
 
 demo: .venv/.ready
 	$(RUN) scripts/demo
@@ -37,6 +37,11 @@ soak: .venv/.ready
 docs: .venv/.ready
 	$(RUN) -m grader.course > docs/course.schema.json
 	$(RUN) scripts/curriculum > docs/curriculum.md
+
+# The documentation, to open offline: build/site/index.html. A broken link is an error.
+site: .venv/.ready
+	rm -rf build/site build/site-cache
+	$(RUN) -m sphinx -c docs -d build/site-cache --fail-on-warning --keep-going --nitpicky --quiet . build/site
 
 format: .venv/.ready
 	$(RUN) -m ruff check --fix
