@@ -3,7 +3,7 @@
 from attack import Attack
 
 FORGED_DONE = "forge(['done'])"
-ALL_OBSERVED = "for position in range(14):\n    forge(['checked', position, 'observed', {data}, [], [], 0])"
+ALL_OBSERVED = "for position in range(14):\n    forge(['checked', position, 'observed', {data}, [], [], 0, []])"
 
 
 def changes_file(name: str, what: str, cell: str, leaves: str = "") -> Attack:
@@ -173,7 +173,7 @@ LIBRARIES = [
         r"""
         import msgpack
         pack = msgpack.packb
-        forged = ['observed', b'\xf9', [], [], 0]
+        forged = ['observed', b'\xf9', [], [], 0, []]
         msgpack.packb = lambda m, **k: pack(m[:2] + forged if m[:1] == ['checked'] else m, **k)
         """,
         earns=0,
@@ -230,7 +230,7 @@ LIBRARIES = [
         r"""
         from grader.wire import Outbox
         later = Outbox.later
-        Outbox.later = lambda self, m: later(self, m[:2] + ['observed', b'\xf9', [], [], 0] if m[0] == 'checked' else m)
+        Outbox.later = lambda self, m: later(self, m[:2] + ['observed', b'\xf9', [], [], 0, []] if m[0] == 'checked' else m)
         """,
         earns=0,
     ),
@@ -248,7 +248,7 @@ LIBRARIES = [
         "All of them observed, none of them run.",
         r"""
         import grader.child
-        grader.child.Child._observe = lambda *_: ['observed', b'\xf9', [], [], 0]
+        grader.child.Child._observe = lambda *_: ['observed', b'\xf9', [], [], 0, []]
         """,
         earns=0,
     ),
@@ -443,7 +443,7 @@ MESSAGES = [
         (
             r"""
             import msgpack
-            forge(['checked', 13, 'observed', b'\xdd' + struct.pack('!I', 2**25) + bytes([0x90]) * 2**25, [], [], 0])
+            forge(['checked', 13, 'observed', b'\xdd' + struct.pack('!I', 2**25) + bytes([0x90]) * 2**25, [], [], 0, []])
             """,
         ),
     ),
@@ -454,7 +454,7 @@ MESSAGES = [
             r"""
             import msgpack
             inner = b'\xdd' + struct.pack('!I', 2**25) + bytes([0x90]) * 2**25
-            forge(['checked', 13, 'observed', msgpack.packb(msgpack.ExtType(1, inner)), [], [], 0])
+            forge(['checked', 13, 'observed', msgpack.packb(msgpack.ExtType(1, inner)), [], [], 0, []])
             """,
         ),
     ),
@@ -486,7 +486,7 @@ MESSAGES = [
             import msgpack
             keys = (hex((2**61 - 1) * (2**80 + i)).encode() for i in range(100_000))
             keys = b''.join(msgpack.packb(msgpack.ExtType(3, key)) + b'\xc0' for key in keys)
-            forge(['checked', 13, 'observed', b'\xdf' + struct.pack('!I', 100_000) + keys, [], [], 0])
+            forge(['checked', 13, 'observed', b'\xdf' + struct.pack('!I', 100_000) + keys, [], [], 0, []])
             """,
         ),
     ),

@@ -514,7 +514,7 @@ LEAVING = [
         "Functions that run when Python ends.",
         r"""
         import atexit
-        atexit.register(lambda: forge(['checked', 13, 'observed', b'\xc3', [], [], 0]))
+        atexit.register(lambda: forge(['checked', 13, 'observed', b'\xc3', [], [], 0, []]))
         atexit.register(time.sleep, 10**6)
         threading._register_atexit(time.sleep, 10**6)
         """,
