@@ -110,6 +110,7 @@ def test_what_is_drawn_as_what(observed, expected, kind):
         "a bound",
         "after fails",
         "up to sign",
+        "a list that goes to and fro",
     ],
 )
 def test_nothing_is_drawn_where_there_is_nothing_to_see(observed, expected, changed):
