@@ -230,7 +230,8 @@ LIBRARIES = [
         r"""
         from grader.wire import Outbox
         later = Outbox.later
-        Outbox.later = lambda self, m: later(self, m[:2] + ['observed', b'\xf9', [], [], 0, []] if m[0] == 'checked' else m)
+        forged = ['observed', b'\xf9', [], [], 0, []]
+        Outbox.later = lambda self, m: later(self, m[:2] + forged if m[0] == 'checked' else m)
         """,
         earns=0,
     ),
@@ -443,7 +444,8 @@ MESSAGES = [
         (
             r"""
             import msgpack
-            forge(['checked', 13, 'observed', b'\xdd' + struct.pack('!I', 2**25) + bytes([0x90]) * 2**25, [], [], 0, []])
+            data = b'\xdd' + struct.pack('!I', 2**25) + bytes([0x90]) * 2**25
+            forge(['checked', 13, 'observed', data, [], [], 0, []])
             """,
         ),
     ),
