@@ -30,6 +30,7 @@ from grader.intake import IntakeError, handed_in_notebook, plain_files, read_pla
 from grader.marking import Handed, Marked, Marker
 from grader.material import Material
 from grader.outputs import safe_text
+from grader.reports import write_report
 from grader.sandbox import Sandbox
 from grader.submission import SubmissionError, file_bytes
 from grader.workers import Failed, Workers
@@ -162,21 +163,27 @@ class Autograder:
         self.outcome.failed.append(safe_text(f"{student}: {reason}"))
 
     def _write(self, results: list[Marked]) -> None:
-        for one in results:
-            self._write_files(one)
-        self._gradebook.save([one.scores for one in results])
-        for one in results:
+        written = [one for one in results if self._files_written(one)]
+        self._gradebook.save([one.scores for one in written])
+        for one in written:
             receipt = self._receipt(one.student)
             receipt.parent.mkdir(parents=True, exist_ok=True)
             receipt.write_text(self._receipts.pop(one.student))
             self.outcome.graded.append(one.student)
             self.outcome.troubled += [f"{one.student}: {note}" for note in one.notes]
 
+    def _files_written(self, one: Marked) -> bool:
+        """Whether its files could be written: one that changes or goes while it is graded costs that submission."""
+        try:
+            self._write_files(one)
+        except (IntakeError, OSError) as error:
+            self._fail(one.student, str(error))
+            return False
+        return True
+
     def _write_files(self, one: Marked) -> None:
         """The same files as nbgrader's, what was handed in beside the notebook included."""
-        report = self._course.report_file(self._name, one.student)
-        report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(one.report, encoding="utf-8")
+        write_report(self._course, self._name, one.student, one.report)
         source = self._course.folder("source") / self._name
         beside = {
             path.relative_to(folder): path

@@ -20,6 +20,7 @@ from grader.intake import plain_files
 from grader.marking import readable, scores_of, show
 from grader.material import Material
 from grader.report import Report
+from grader.reports import write_report
 from grader.restore import restore
 from grader.sandbox import Sandbox
 from grader.submission import Submission, SubmissionError, file_bytes
@@ -64,9 +65,7 @@ class Engine:
         material, _ = self.known(assignment)
         submission = Submission.of(f"{assignment}.ipynb", notebook, self._faults.pop((assignment, student), ""))
         report = grade(submission, material, self._sandbox).with_notes(self._left_out.pop((assignment, student), ()))
-        file = self.course.report_file(assignment, student)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(report.text(), encoding="utf-8")
+        write_report(self.course, assignment, student, report.text())
         self.troubled += [f"{student}: {note}" for note in report.notes if note != UNCONFINED]
         return report
 

@@ -15,6 +15,13 @@ class ReportError(ValueError):
     """A report can't be read: the message says which, why, and what to do."""
 
 
+def write_report(course: Course, assignment: str, student: str, text: str) -> None:
+    """Keep a report's text where the others read it."""
+    file = course.report_file(assignment, student)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
 def graded_students(course: Course, assignment: str) -> list[str]:
     """Those who have a report, in order."""
     return sorted(file.stem for file in (course.folder("reports") / assignment).glob("*.json"))

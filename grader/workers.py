@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from typing import Protocol
 
 from grader.checks import AuthorError
 from grader.marking import Handed, Marked, Marker
@@ -28,13 +27,6 @@ class Failed:
 
     student: str
     reason: str
-
-
-class Markers(Protocol):
-    """What marks submissions, here or elsewhere."""
-
-    def run(self, submissions: Iterable[Handed]) -> Iterator[Marked | Failed]:
-        """Mark them all, in any order. Raises SandboxError where that can't be done safely."""
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,13 @@ def run(
     )
     assert done.returncode == code, f"{program} {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     return done
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process that was told to end is gone: that takes the kernel a moment, which this waits for."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    with open(descriptor) as process:
+        return bool(select.select([process], [], [], 60)[0])

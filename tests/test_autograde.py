@@ -104,3 +104,17 @@ def test_one_problem_alone_is_graded_again_and_the_others_stay_as_they_are(cours
 def test_a_problem_that_does_not_exist_is_told_with_those_that_do(course):
     done = run(course, "grader", "autograde", "tiny", "--problem", "softmaxx", code=2)
     assert "There are centered, softmax, Average, largest" in " ".join(done.stderr.split())
+
+
+def test_what_can_t_be_written_costs_that_submission(course, tmp_path):
+    root = tiny_course.write(tmp_path)
+    for student in ("student00", "student01"):
+        shutil.copytree(course / "submitted" / student, root / "submitted" / student, symlinks=True)
+    (root / "autograded").mkdir()
+    (root / "autograded" / "student00").write_text("in the way")
+
+    said = json.loads(run(root, "grader", "autograde", "tiny", "--json", code=1).stdout)
+
+    assert said["graded"] == ["student01"]
+    assert said["failed"][0].startswith("student00: ") and "Not a directory" in said["failed"][0]
+    assert {student for student, *_ in grades(root)} == {"student01"}

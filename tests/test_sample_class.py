@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import essay_course
 import nbformat
 import pytest
 from commands import command, environment, run
-from nbgrader.api import Gradebook
 from sample_class import (
     CLASS07,
     CLASSES,
@@ -108,34 +108,7 @@ class Graded:
 
     def gradebook(self, assignment: str) -> dict[str, dict[str, Any]]:
         """student -> everything that nbgrader's gradebook holds about the submission."""
-        with Gradebook(self.course.gradebook_url, self.course.id) as gradebook:
-            return {
-                submission.student_id: {
-                    "score": submission.score,
-                    "max_score": submission.max_score,
-                    "penalty": submission.late_submission_penalty,
-                    "timestamp": submission.timestamp,
-                    "due": submission.assignment.duedate,
-                    "needs_manual_grade": submission.needs_manual_grade,
-                    "cells": {
-                        grade.name: (
-                            grade.auto_score,
-                            grade.manual_score,
-                            grade.extra_credit,
-                            grade.needs_manual_grade,
-                            grade.max_score,
-                        )
-                        for notebook in submission.notebooks
-                        for grade in notebook.grades
-                    },
-                    "comments": {
-                        comment.name: (comment.auto_comment, comment.manual_comment)
-                        for notebook in submission.notebooks
-                        for comment in notebook.comments
-                    },
-                }
-                for submission in gradebook.assignment_submissions(assignment)
-            }
+        return essay_course.facts(self.course, assignment)
 
     def files(self, step: str, assignment: str) -> dict[str, bytes]:
         """Path -> content of every file of a step."""

@@ -7,7 +7,6 @@ must get what it always gets.
 import contextlib
 import json
 import os
-import select
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import tiny_course
+from commands import has_ended
 
 import grader.sandbox
 from grader.grade import grade
@@ -314,16 +314,6 @@ def fork_servers() -> list[int]:
             if parent == os.getpid() and b"grader.forkserver" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
     return found
-
-
-def has_ended(pid: int) -> bool:
-    """Whether a process that was killed is gone: that takes the kernel a moment, which this waits for."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    with open(descriptor) as process:
-        return bool(select.select([process], [], [], 60)[0])
 
 
 def occurs_in_memory(pid: int, texts: list[str]) -> list[bool]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import select
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tiny_course
+from commands import has_ended
 
 from grader.grade import grade
 from grader.sandbox import Sandbox
@@ -27,16 +27,6 @@ def started_apart() -> Iterator[Sandbox]:
         thread.start()
         thread.join()
         yield started
-
-
-def has_ended(pid: int) -> bool:
-    """Whether a process that was told to end is gone: that takes the kernel a moment, which this waits for."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    with open(descriptor) as process:
-        return bool(select.select([process], [], [], 60)[0])
 
 
 def test_several_threads_grade_at_once_and_each_gets_what_it_would_alone(tiny, sandbox):
