@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from grader import __version__
 from grader.outputs import safe_text
 from grader.report import CheckResult, Report, Verdict
-from grader.scores import Scores
+from grader.scores import ClassScores
 
 # What XML has no way to write.
 _UNWRITABLE = re.compile("[\ufffe\uffff]")
@@ -35,7 +35,7 @@ def junit_report(report: Report) -> str:
     return _document(report.assignment, suites.items())
 
 
-def junit_class(scores: Scores) -> str:
+def junit_class(scores: ClassScores) -> str:
     """A class: a test suite for each submission that has a report."""
     suites = [
         (

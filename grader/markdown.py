@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from grader.outputs import safe_text
 from grader.report import ProblemResult, Report, Verdict
-from grader.scores import Scores
+from grader.scores import ClassScores
 
 # All that can begin something: markup, HTML, a link, a mention, a column.
 _SIGNS = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~&:@$^=\"'/])")
@@ -25,7 +25,7 @@ def markdown_report(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown_class(scores: Scores) -> str:
+def markdown_class(scores: ClassScores) -> str:
     """A class: a row for each student."""
     rows = []
     for one in scores.students:

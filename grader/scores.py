@@ -42,7 +42,7 @@ class StudentScore(BaseModel):
         return ", ".join(filter(None, (self.last_name, self.first_name))) or self.student
 
 
-class Scores(BaseModel):
+class ClassScores(BaseModel):
     """A class in one assignment. `points` make 100 %, `problems` are what each is worth there (a bonus: 0)."""
 
     model_config = ConfigDict(frozen=True)
@@ -54,7 +54,7 @@ class Scores(BaseModel):
     problems: dict[str, float]
     students: tuple[StudentScore, ...]
 
-    def missing_as_zero(self) -> Scores:
+    def missing_as_zero(self) -> ClassScores:
         """The same, with a score of zero for who handed nothing in."""
         students = tuple(one.model_copy(update={"score": 0.0}) if one.score is None else one for one in self.students)
         return self.model_copy(update={"students": students})
@@ -72,7 +72,7 @@ class Scores(BaseModel):
         return [f"{what}: {', '.join(one.student for one in students)}" for what, students in found.items() if students]
 
 
-def read_scores(course: Course, assignment: str) -> Scores:
+def read_scores(course: Course, assignment: str) -> ClassScores:
     """The scores in the course's gradebook. Raises CourseError if nothing of the assignment is in it."""
     name = course.assignment(assignment).name
     grades = read_grades(course, name)
@@ -81,7 +81,7 @@ def read_scores(course: Course, assignment: str) -> Scores:
             f"{name} is not in the gradebook: nothing of it has been graded. Run: grader autograde {name}"
         )
     graded, reports = grades.graded[name], read_reports(course, name)[0]
-    return Scores(
+    return ClassScores(
         course=course.id,
         assignment=name,
         title=course.assignment(name).title,

@@ -1,4 +1,4 @@
-"""Scores as CSV: a plain table, and the grade sheets of Canvas and Moodle, new or filled in.
+"""ClassScores as CSV: a plain table, and the grade sheets of Canvas and Moodle, new or filled in.
 
 Sources: Canvas' gradebook_importer.rb and gradebook_exporter.rb; Moodle's mod/assign/feedback/offline and
 grade/import/csv, and the pages on them in both manuals.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from grader.course import CourseError
 from grader.outputs import csv_text, safe_cell, safe_text
 from grader.pages import sentences
-from grader.scores import Scores, StudentScore
+from grader.scores import ClassScores, StudentScore
 
 _SEPARATORS = ",;\t"
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
@@ -42,7 +42,7 @@ MOODLE = System(
 )
 
 
-def score_table(scores: Scores) -> str:
+def score_table(scores: ClassScores) -> str:
     """One row a student: score, penalty, then each problem, then each check of it as "problem: check"."""
     checks = {
         f"{problem.name}: {check.name}": (problem.name, check.name)
@@ -70,7 +70,7 @@ def score_table(scores: Scores) -> str:
     return csv_text([*header, *scores.problems, *checks], rows)
 
 
-def canvas_sheet(scores: Scores, column: str = "", id_column: str = "") -> str:
+def canvas_sheet(scores: ClassScores, column: str = "", id_column: str = "") -> str:
     """A file for Canvas' gradebook import. Canvas finds the assignment by its title, or makes a new one.
 
     id_column: what the students' ids are in Canvas; by default numbers are its own ("ID"), others "SIS Login ID".
@@ -87,7 +87,7 @@ def canvas_sheet(scores: Scores, column: str = "", id_column: str = "") -> str:
     return table.replace("\r\nPoints", "\r\n    Points", 1)  # as Canvas itself writes it
 
 
-def moodle_sheet(scores: Scores, column: str = "", id_column: str = "") -> str:
+def moodle_sheet(scores: ClassScores, column: str = "", id_column: str = "") -> str:
     """A file for Moodle: its offline grading worksheet where the ids are numbers from a download, else grade import.
 
     id_column: what the students' ids are in Moodle, such as "ID number".
@@ -136,7 +136,7 @@ class _Field:
         return self.raw[1:-1].replace('""', '"') if quoted else self.raw
 
 
-def fill(sheet: bytes, name: str, scores: Scores, system: System, column: str = "", id_column: str = "") -> Filled:
+def fill(sheet: bytes, name: str, scores: ClassScores, system: System, column: str = "", id_column: str = "") -> Filled:
     """Write scores into a sheet that came from `system`: every byte stays but those of the cells that get a score.
 
     name: the sheet's, for messages. A cell of a student without a score stays as it is. CourseError says why a sheet
@@ -209,7 +209,7 @@ def _records(text: str) -> tuple[str, list[list[_Field]]]:
     return separator, [record for record in records if any(field.raw.strip() for field in record)] or [[]]
 
 
-def _grade_column(titles: list[str], name: str, scores: Scores, system: System, column: str) -> int:
+def _grade_column(titles: list[str], name: str, scores: ClassScores, system: System, column: str) -> int:
     """Where the scores belong: "Title", "Title (90210)" as in Canvas, or "Assignment: Title (Real)" as in Moodle."""
     for wanted in [column] if column else [*system.grade, scores.title, scores.assignment]:
         pattern = re.compile(rf"(?:[^:]+: ?)?{re.escape(wanted)}(?: \([^()]*\))?", re.IGNORECASE)
@@ -226,7 +226,7 @@ def _grade_column(titles: list[str], name: str, scores: Scores, system: System, 
     )
 
 
-def _ids(scores: Scores) -> dict[str, StudentScore]:
+def _ids(scores: ClassScores) -> dict[str, StudentScore]:
     """Whatever a student is known by. What two of them share tells nobody apart; a student's own id always counts."""
     also = [(key.lower(), one) for one in scores.students for key in {one.email, one.lms_user_id} if key]
     count = Counter(key for key, _ in also)
@@ -283,7 +283,7 @@ def _is_student(row: Sequence[_Field]) -> bool:
 
 
 def _unlike_points(
-    titles: list[str], rows: Sequence[Sequence[_Field]], grade: int, scores: Scores, system: System
+    titles: list[str], rows: Sequence[Sequence[_Field]], grade: int, scores: ClassScores, system: System
 ) -> list[str]:
     """A remark if the sheet's points are not the assignment's: scores are written as they are, and not scaled."""
     column = next(

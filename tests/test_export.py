@@ -25,7 +25,7 @@ from grader.gradescope import autograder_zip, results_of
 from grader.junit import junit_report
 from grader.markdown import markdown_report
 from grader.report import CellResult, CheckResult, Diagnosis, ProblemResult, Report, Verdict
-from grader.scores import Scores, StudentScore, read_scores
+from grader.scores import ClassScores, StudentScore, read_scores
 from grader.sheets import CANVAS, MOODLE, canvas_sheet, fill, moodle_sheet, score_table
 
 EVIL = "=cmd|'/C calc'!A0<script>evil()</script>|[a](javascript:b)\x00\x1b[2J\ufffe\"\n@all http://evil.example"
@@ -82,7 +82,7 @@ def course(tmp_path_factory):
 
 
 @pytest.fixture
-def scores(course) -> Scores:
+def scores(course) -> ClassScores:
     return read_scores(load_course(course), "tiny")
 
 
@@ -164,7 +164,7 @@ def test_the_table_reads_back_with_problems_and_checks(scores):
 @pytest.mark.slow
 def test_json_reads_back_whole(scores, course, tmp_path):
     run("export", "json", "tiny", "--output", tmp_path / "scores.json")
-    assert Scores.model_validate_json((tmp_path / "scores.json").read_bytes()) == scores
+    assert ClassScores.model_validate_json((tmp_path / "scores.json").read_bytes()) == scores
 
 
 # ---------------------------------------------------------------- new sheets
@@ -207,7 +207,7 @@ def test_a_new_moodle_sheet_is_a_grading_worksheet_or_a_grade_import(scores):
 def test_no_cell_of_a_table_is_a_formula_wherever_it_is_opened():
     starts = ["=1", "+1", "-1", "@a", "\t=1", "\r=1", "a;=1", "a\t=1", 'a";=1', "a\n=1", "＝1", "\x00=1"]
     students = tuple(StudentScore(student=f"s{n}", last_name=name) for n, name in enumerate(starts))
-    scores = Scores(course="c", assignment="a", title="=A", points=1, problems={}, students=students)
+    scores = ClassScores(course="c", assignment="a", title="=A", points=1, problems={}, students=students)
     for text in (score_table(scores), canvas_sheet(scores), moodle_sheet(scores)):
         for delimiter in ",;\t":
             for row in read(text, delimiter):
