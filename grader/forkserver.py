@@ -29,6 +29,8 @@ import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from grader.checks import AuthorError, HiddenTests
 from grader.child import Child, seed_everything
@@ -92,6 +94,7 @@ def _preload() -> NotebookShell:
         getattr(np, name)
     shell = NotebookShell.instance()
     shell.run_line_magic("matplotlib", "inline")
+    _spare_imports(torch)
     with noted(set()):  # torch looks up each operator when the first one is watched
         for cell in _WARM_UP:
             shell.run(cell, 100_000)
@@ -100,6 +103,37 @@ def _preload() -> NotebookShell:
     # What a notebook draws without a seed, it draws each time.
     seed_everything(0)
     return shell
+
+
+class _Compiler(ModuleType):
+    """Stands for torch's compiler until somebody compiles: importing it takes 2 s, with SymPy.
+
+    Every optimizer asks it to stay away, which it does by itself as long as nothing is compiled.
+    """
+
+    @staticmethod
+    def disable(function: Callable[..., Any], *_: Any, **__: Any) -> Callable[..., Any]:
+        return function
+
+    @staticmethod
+    def graph_break() -> None: ...
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__path__":  # who looks at every module there is
+            raise AttributeError(name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _spare_imports(torch: ModuleType) -> None:
+    """Spare the start two seconds of imports for what does not happen here.
+
+    torch's own parts are set aside, by names that it may change: then they are imported as ever.
+    """
+    compiler = "torch._dynamo"
+    torch._dynamo = sys.modules[compiler] = _Compiler(compiler)  # type: ignore[attr-defined]
+    torch.testing._comparison._HAS_DTENSOR = False  # tensors that are spread over machines
 
 
 def main() -> None:

@@ -249,6 +249,29 @@ def test_threads_event_loops_and_libraries_work(graded):
     assert report.score == FULL
 
 
+def test_torch_s_compiler_is_there_for_whoever_asks_for_it(execute):
+    execution = execute(
+        """
+import sys
+import torch
+
+theta = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.Adam([theta], lr=0.5)
+theta.sum().backward()
+optimizer.step()
+torch.testing.assert_close(theta.data, torch.full((2,), 0.5))
+print("torch._dynamo.config" in sys.modules, "sympy" in sys.modules)
+""",
+        "print(torch.compile(lambda x: 2 * x, backend='eager')(torch.ones(2)), torch._dynamo.config.verbose)",
+        "import torch._dynamo.config as config\nprint(torch.func.grad(torch.sum)(torch.ones(2)), config.verbose)",
+    )
+    assert [printed(execution, cell) for cell in range(3)] == [
+        "False False\n",
+        "tensor([2., 2.]) False\n",
+        "tensor([1., 1.]) False\n",
+    ]
+
+
 def test_the_environment_holds_nothing_of_the_graders(execute):
     assert os.environ["THE_GRADERS_PASSWORD"] == "secret"
     cell = "import os\nprint(os.environ.get('THE_GRADERS_PASSWORD'), os.environ['HOME'] == os.getcwd())"
