@@ -2,6 +2,7 @@
 
 import pytest
 import tiny_course
+from commands import run
 
 from grader import Problem, alternative, at_least, check, exact, misconception
 from grader.checks import Alternative, AuthorError, Check, HiddenTests, Misconception, marked
@@ -151,6 +152,19 @@ def test_a_file_that_can_not_be_used_is_named_with_the_reason(load, tmp_path, te
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(AuthorError, match=r"checks\.py is missing: write the hidden tests there"):
         HiddenTests.load(tmp_path / "checks.py")
+
+
+def test_torch_is_imported_when_a_hidden_test_first_uses_it(load, tmp_path):
+    tests = load(f"import torch\n{HEADER}{one()}    return torch.ones(2).sum()\n")
+    program = f"""
+import sys
+from pathlib import Path
+from grader.checks import HiddenTests
+
+(check,) = HiddenTests.load(Path({str(tests.path)!r})).checks.values()
+print("torch" in sys.modules, check.observe(None, None).item(), "torch" in sys.modules)
+"""
+    assert run(tmp_path, "python", "-c", program).stdout == "False 2.0 True\n"
 
 
 def test_the_seed_of_a_check_changes_with_the_course_the_assignment_and_the_check_only(tmp_path):

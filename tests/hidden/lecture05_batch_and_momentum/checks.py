@@ -547,11 +547,11 @@ def long_history_in_one_operation(student, rng):
 # ---------------------------------------------------------------- Momentum
 
 
-def tensor(rng, *shape, dtype=torch.float64):
+def tensor(rng, *shape, dtype=None):
     return torch.tensor(rng.normal(size=shape), dtype=dtype)
 
 
-def parameter(rng, *shape, dtype=torch.float64):
+def parameter(rng, *shape, dtype=None):
     return torch.nn.Parameter(tensor(rng, *shape, dtype=dtype))
 
 

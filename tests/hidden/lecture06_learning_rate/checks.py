@@ -605,11 +605,11 @@ def adamw_keeps_shape_and_dtype(student, rng):
 # ---------------------------------------------------------------- Adam
 
 
-def tensor(rng, *shape, dtype=torch.float64):
+def tensor(rng, *shape, dtype=None):
     return torch.tensor(rng.normal(size=shape), dtype=dtype)
 
 
-def parameter(rng, *shape, dtype=torch.float64):
+def parameter(rng, *shape, dtype=None):
     return torch.nn.Parameter(tensor(rng, *shape, dtype=dtype))
 
 
