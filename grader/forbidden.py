@@ -201,14 +201,19 @@ def _modes() -> tuple[type, type]:
         def __init__(self, used: set[str]) -> None:
             super().__init__()
             self._used = used
+            self._seen: set[Any] = set()
 
         @classmethod
         def _should_skip_dynamo(cls) -> bool:
             return False  # to keep torch's compiler away would take longer than most operators
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            self._used.add(func._schema.name)
+            self._seen.add(func)
             return func(*args, **(kwargs or {}))
+
+        def __exit__(self, *error: Any) -> None:
+            super().__exit__(*error)
+            self._used |= {func._schema.name for func in self._seen}
 
     return Called, Dispatched
 

@@ -133,7 +133,7 @@ def _fixed(
     if run.status == "observed":
         check = next(check for check in problem.checks if check.name == result.name)
         try:
-            found = difference(check, run.value, references[result.name].value)
+            found = difference(check, run, references[result.name])
         except ObservationError:
             return 0
         if found and (told := _INSTEAD.search(found.detail)):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Literal
 
 from grader.checks import Check
 from grader.compare import Close, Difference
-from grader.observation import ObservationError, plain
+from grader.observation import ObservationError, decode, plain
 from grader.outputs import safe_text
 from grader.report import CheckResult, Verdict
 from grader.sandbox import CheckRun, Fault
@@ -19,6 +20,9 @@ _UNUSABLE = Difference("what was returned can't be used")
 
 # Whatever the reference needs, a few lines more are always right.
 _FREE_LINES = 200
+
+# Comparisons that are remembered, and of what size: some tens of MB at most.
+_REMEMBERED, _REMEMBERED_BYTES = 4096, 2**14
 
 
 def judge(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -> CheckResult:
@@ -58,8 +62,7 @@ def _verdict(check: Check, run: CheckRun, reference: CheckRun, reveal: Reveal) -
     if run.status != "observed":
         return *_fault(check, run), ""
     try:
-        # The very bytes of the reference: most right answers, and no reason to look closer.
-        found = None if run.data == reference.data else difference(check, run.value, reference.value)
+        found = difference(check, run, reference)
     except ObservationError as error:
         return Verdict.WRONG, str(error), ""
     if found:
@@ -108,8 +111,25 @@ def compared(check: Check, observed: Any) -> Any:
     return observed if check.after is None else plain(check.after(observed))
 
 
-def difference(check: Check, observed: Any, expected: Any) -> Difference | None:
-    """How `observed` differs from `expected` in the sense of the check; both may be from anywhere."""
+def difference(check: Check, run: CheckRun, other: CheckRun) -> Difference | None:
+    """How what was observed in `run` differs from what `other` gave, in the sense of the check.
+
+    Raises ObservationError if a run holds no observation, and whatever the check's `after` does on that of `other`.
+    """
+    if run.data == other.data:
+        return None  # most right answers, and no reason to look closer
+    if max(len(run.data), len(other.data)) <= _REMEMBERED_BYTES:
+        return _remembered(check, run.data, other.data)
+    return _difference(check, run.value, other.value)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(check: Check, observed: bytes, expected: bytes) -> Difference | None:
+    """Many students are right in one way, and make the same few mistakes."""
+    return _difference(check, decode(observed), decode(expected))
+
+
+def _difference(check: Check, observed: Any, expected: Any) -> Difference | None:
     wanted = compared(check, expected)
     try:
         return check.compare.difference(compared(check, observed), wanted)

@@ -83,7 +83,7 @@ class Marker:
         report = self._report(submission, handed).with_notes(handed.left_out)
         show(report, notebook)
         LimitOutput().preprocess(notebook, {})
-        text = nbformat.writes(notebook) + "\n"
+        text = nbformat.v4.writes(notebook) + "\n"
         scores = scores_of(handed.student, notebook, report, self._material, handed.kept, handed.handed_in)
         return Marked(
             student=handed.student,
@@ -179,4 +179,5 @@ def _score_output(problem: ProblemResult, cell: NotebookNode) -> NotebookNode:
     score = 0.0 if problem.bonus else problem.score
     # nbgrader takes the number in the cell's result as the score; a page shows the table in its place.
     data = {"text/html": checks_table(problem, failed[0] if failed else ""), "text/plain": repr(score)}
-    return nbformat.v4.new_output("execute_result", data)
+    facts = {"output_type": "execute_result", "metadata": {}, "data": data, "execution_count": None}
+    return nbformat.from_dict(facts)
