@@ -269,7 +269,8 @@ def autograde(
     if jobs and dask:
         raise typer.BadParameter("--jobs is for this machine and --dask for a cluster: give one of them.")
     with _told(), _sandbox(loaded := load_course(course)) as sandbox:
-        sandbox.start()  # in the background: importing what follows takes as long
+        if not dask:
+            sandbox.start()  # in the background: importing what follows takes as long
         from grader.autograde import Autograder
         from grader.cluster import Cluster, ClusterError
 

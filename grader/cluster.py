@@ -19,7 +19,7 @@ import uuid
 import weakref
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -120,10 +120,29 @@ class Bench:
             material = parcel.unpack(Path(held.enter_context(private)))
         except OSError as error:
             raise ClusterError(f"the material can't be unpacked: {error}. Make room there, or end it") from None
-        course = material.course
-        sandbox = held.enter_context(Sandbox(private=(course.root,), confined=course.sandbox == "on"))
+        root, confined = material.course.root, material.course.sandbox == "on"
+        ready = next((one for one in _READY if one.confined == confined), None)
+        sandbox = held.enter_context(ready.shared(root) if ready else Sandbox((root,), confined=confined))
         sandbox.start()
         return Marker(material, parcel.layout, sandbox)
+
+
+# The sandbox of a worker that was started with `--preload grader.cluster`.
+_READY: list[Sandbox] = []
+
+
+def dask_setup(_: Any) -> None:
+    """Dask calls it in a worker that preloads this module: it need not start a fork server for each run."""
+    sandbox = Sandbox()
+    with suppress(SandboxError):  # told by the run that needs it
+        sandbox.start()
+        _READY.append(sandbox)
+
+
+def dask_teardown(_: Any) -> None:
+    """Dask calls it when such a worker ends."""
+    while _READY:
+        _READY.pop().close()
 
 
 def _differs(there: dict[str, str] | Exception, here: dict[str, str]) -> str:

@@ -176,6 +176,10 @@ class ForkServer:
         self._all.append(server)
         return server
 
+    def ended(self) -> bool:
+        """Whether the first process has ended; only its own grader knows."""
+        return self._process is not None and self._process.poll() is not None
+
     def complaint(self) -> str:
         """The last words of a server that ended."""
         with self._lock:

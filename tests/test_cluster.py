@@ -21,7 +21,7 @@ from typing import Any
 import nbformat
 import pytest
 import tiny_course
-from commands import command, environment
+from commands import command, environment, has_ended
 from nbgrader.api import Gradebook
 from typer.testing import CliRunner
 
@@ -271,13 +271,30 @@ class TestOnACluster:
         network.end()
         preload = network.home("open") / "preload.py"
         preload.write_text("import landlockpy\nlandlockpy.abi_version = lambda: 0\n")
-        network.start("open", "--no-nanny", "--preload", str(preload))
+        network.start("open", "--no-nanny", "--preload", str(preload), "--preload", "grader.cluster")
 
         text = said(course, "--dask", network.address, code=3)
 
         assert f"on {socket.gethostname()}: This machine can't confine student code." in text
         assert "the kernel does not offer Landlock" in text and text.endswith("Run: grader doctor")
         assert not (course / "reports").exists()
+
+    def test_a_worker_that_preloads_the_grader_keeps_its_fork_server_until_it_ends(
+        self, course: Path, local: Path, sandbox: Sandbox, network: Network
+    ) -> None:
+        network.end()
+        network.start("ready", "--no-nanny", "--preload", "grader.cluster")
+        used = set()
+        for _ in range(2):
+            grade(course, network.address, sandbox)
+            assert written(course) == written(local)
+            shutil.rmtree(course / "build" / "receipts")
+            with network.client() as client:
+                ((server, *_),) = client.run(lambda: grader.cluster._READY[0].servers).values()
+            used.add(server)
+        assert len(used) == 1
+        network.end()
+        assert has_ended(used.pop())
 
     def test_a_submission_that_ends_its_workers_costs_only_itself(
         self, course: Path, local: Path, sandbox: Sandbox, network: Network
@@ -308,7 +325,7 @@ class TestOnACluster:
         self, course: Path, local: Path, sandbox: Sandbox, network: Network
     ) -> None:
         network.end()
-        network.start("cared for")  # by a nanny, as usual
+        network.start("cared for", "--preload", "grader.cluster")  # by a nanny, as usual
         network.start("alone", "--no-nanny")
         with network.client() as client:
             seen = client.run(open, str(course / "course.yaml"), on_error="return")

@@ -28,7 +28,8 @@ def local_cluster(folder: Path, workers: int) -> Iterator[tuple[str, tuple[int, 
 
     try:
         start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        start("worker", "--nworkers", str(workers), "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1")
+        own = ("--nworkers", str(workers), "--nthreads", "1", "--preload", "grader.cluster")
+        start("worker", *own, "--no-dashboard", "--host", "127.0.0.1")
         with Client(scheduler_file=str(file), timeout="60s") as client:
             client.wait_for_workers(workers, timeout=60)
             address = client.scheduler.address
