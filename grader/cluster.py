@@ -132,10 +132,10 @@ _READY: list[Sandbox] = []
 
 
 def dask_setup(_: Any) -> None:
-    """Dask calls it in a worker that preloads this module: it need not start a fork server for each run."""
+    """Dask calls it in a worker that preloads this module, before work comes: no run waits for a fork server then."""
     sandbox = Sandbox()
     with suppress(SandboxError):  # told by the run that needs it
-        sandbox.start()
+        sandbox.start(wait=True)
         _READY.append(sandbox)
 
 

@@ -80,9 +80,11 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def start(self) -> None:
+    def start(self, *, wait: bool = False) -> None:
         """Start the fork server in the background, if it does not run. It takes seconds; `run` waits for it."""
-        self._started()
+        server = self._started()
+        if wait:
+            server.wait()
 
     def _started(self) -> ForkServer:
         with self._lock:

@@ -176,6 +176,11 @@ class ForkServer:
         self._all.append(server)
         return server
 
+    def wait(self) -> None:
+        """Wait until the first process can fork, or has ended."""
+        with self._lock:
+            self._await()
+
     def ended(self) -> bool:
         """Whether the first process has ended; only its own grader knows."""
         return self._process is not None and self._process.poll() is not None
