@@ -41,6 +41,8 @@ from grader.shell import NotebookShell
 from grader.wire import pack, receive
 
 _REQUEST = 65536
+# torch's attention imports it when it first sees a mask: half a second, with SymPy. Lessons on it compare with torch's.
+_ATTENTIONS_OWN = "torch.fx.experimental.symbolic_shapes"
 _LIBC = ctypes.CDLL(None)
 
 
@@ -268,8 +270,9 @@ class ForAssignment(Server):
 
 def _import(modules: list[str], tests: HiddenTests) -> None:
     """Import what the notebooks of an assignment import, and what its problems forbid, before anybody pays for it."""
-    forbidden = {name.rpartition(".")[0] for problem in tests.problems.values() for name in problem.forbidden}
-    for module in [*modules, *sorted(forbidden)]:
+    forbidden = {name for problem in tests.problems.values() for name in problem.forbidden}
+    late = [_ATTENTIONS_OWN] if "torch.nn.Transformer" in forbidden else []
+    for module in [*modules, *sorted({name.rpartition(".")[0] for name in forbidden}), *late]:
         # One that is missing here fails in the notebook too, where the student can read it.
         with contextlib.suppress(Exception):
             importlib.import_module(module)
