@@ -6,19 +6,13 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-from collections.abc import Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
-from typing import IO
 
 import ball_course
 import pytest
 from chromium import chromium, in_a_browser, sync_api
-from commands import command, environment, run
+from commands import run
+from lab_server import jupyterlab
 
 pytestmark = in_a_browser
 
@@ -38,43 +32,6 @@ c.CourseDirectory.student_id = {student!r}
 """
 
 expect = sync_api.expect
-
-
-@contextmanager
-def jupyterlab(home: Path, folder: Path) -> Iterator[Future[str]]:
-    """`jupyter lab`, in a folder of a person who has this home. Its address comes once it serves."""
-    settings = home / ".jupyter" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    quiet = '{"fetchNews": "false", "checkForUpdates": false}'  # else it would ask other hosts
-    (settings / "notification.jupyterlab-settings").write_text(quiet)
-    places = {
-        "HOME": str(home),
-        "JUPYTER_CONFIG_DIR": str(home / ".jupyter"),
-        "JUPYTER_DATA_DIR": str(home / ".data"),
-        "JUPYTER_RUNTIME_DIR": str(home / ".runtime"),
-        "IPYTHONDIR": str(home / ".ipython"),
-    }
-    typed = command("jupyter", "lab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0")
-    address: Future[str] = Future()
-    with subprocess.Popen(typed, cwd=folder, env=environment(**places), stderr=subprocess.PIPE, text=True) as server:
-        reader = Thread(target=read_log, args=[server.stderr, home / ".jupyterlab.log", address])
-        reader.start()
-        try:
-            yield address
-        finally:
-            server.terminate()
-            reader.join()
-
-
-def read_log(lines: IO[str], kept: Path, address: Future[str]) -> None:
-    """Read what a server says until it ends: it would stop when nobody did."""
-    with kept.open("w") as log:
-        for line in lines:
-            log.write(line)
-            if not address.done() and (found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line)):
-                address.set_result(found[0])
-    if not address.done():
-        address.set_exception(RuntimeError(f"JupyterLab did not start:\n{kept.read_text()}"))
 
 
 @pytest.fixture
@@ -103,9 +60,9 @@ def test_a_submission_goes_to_the_instructor_and_comes_back(tmp_path: Path, pict
         grading.set_default_timeout(PATIENCE * 1000)
         studying.set_default_timeout(PATIENCE * 1000)
         try:
-            open_lab(grading, instructors)
+            grading.goto(instructors.address())
             release(grading)
-            open_lab(studying, students)
+            studying.goto(students.address())
             solve(studying, pictures)
             grade(grading, pictures)
             read_feedback(studying, pictures)
@@ -113,13 +70,6 @@ def test_a_submission_goes_to_the_instructor_and_comes_back(tmp_path: Path, pict
             for name, page in (("instructor", grading), ("student", studying)):
                 page.screenshot(path=tmp_path / f"failed-{name}.png")
             raise
-
-
-def open_lab(page: sync_api.Page, lab: Future[str]) -> None:
-    """Open JupyterLab, which says where it is a moment before it is there."""
-    address = lab.result(PATIENCE)
-    page.wait_for_function("url => fetch(url, {mode: 'no-cors'}).then(() => true, () => false)", arg=address)
-    page.goto(address)
 
 
 def menu(page: sync_api.Page, name: str) -> None:
