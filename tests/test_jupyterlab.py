@@ -14,7 +14,7 @@ from chromium import chromium, in_a_browser, sync_api
 from commands import run
 from lab_server import jupyterlab
 
-pytestmark = in_a_browser
+pytestmark = [*in_a_browser, pytest.mark.timeout(900)]
 
 NAME, STUDENT = ball_course.NAME, "student01"
 ANSWER = "Each batch has a loss surface of its own: where one is flat, the next one has a slope."

