@@ -47,14 +47,15 @@ def test_a_submission_goes_to_the_instructor_and_comes_back(tmp_path: Path, pict
     config = STUDENTS_CONFIG.format(exchange=str(exchange), student=STUDENT)
     (student / ".jupyter" / "nbgrader_config.py").write_text(config)
     course = ball_course.write(instructor / "course", exchange)
-    run(course.root, "grader", "build")
-    run(course.root, "nbgrader", "db", "student", "add", STUDENT, "--last-name", "One", "--first-name", "Student")
 
     with (
         jupyterlab(instructor, course.root) as instructors,
         jupyterlab(student, student) as students,
         chromium() as browser,
     ):
+        # Meanwhile the servers start.
+        run(course.root, "grader", "build")
+        run(course.root, "nbgrader", "db", "student", "add", STUDENT, "--last-name", "One", "--first-name", "Student")
         expect.set_options(timeout=PATIENCE)
         grading, studying = (browser.new_page(viewport=WINDOW) for _ in range(2))
         grading.set_default_timeout(PATIENCE)
