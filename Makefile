@@ -4,7 +4,7 @@ PYTHON ?= python3
 # nbgrader calls `alembic` by its bare name: the environment's programs must be on PATH.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 
-.PHONY: demo test test-as-others lint bench bench-large soak docs site format clean
+.PHONY: demo test test-as-others lint bench bench-large soak docs screenshots site format clean
 
 demo: .venv/.ready
 	$(RUN) scripts/demo
@@ -37,6 +37,10 @@ soak: .venv/.ready
 docs: .venv/.ready
 	$(RUN) -m grader.course > docs/course.schema.json
 	$(RUN) scripts/curriculum > docs/curriculum.md
+
+# The pictures of JupyterLab in README.md and docs/, from the test that goes through it. Needs Chromium: scripts/browser
+screenshots: .venv/.ready
+	SCREENSHOTS=docs/images $(RUN) -m pytest tests/test_jupyterlab.py
 
 # The documentation, to open offline: build/site/index.html. A broken link is an error.
 site: .venv/.ready

@@ -52,9 +52,11 @@ _EVERYTHING = {
 }
 # nbgrader's template loads MathJax from another host. Formulas are made before: here stands what its page may do.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+# JupyterLab gives a page that it shows a base of its own, and links within the page would lead to nothing. It takes the
+# page's base if there is one, and the policy above keeps that from having any effect.
 _NO_MATHJAX = (
     "{% macro mathjax(url='') %}"
-    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+    f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><base target="_self">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
     "{% endmacro %}"
 )

@@ -37,6 +37,10 @@ def configure(config: Any, folder: str | Path) -> None:
         course = load_course(folder)
         find_driver(course)
     except (CourseError, AuthorError) as error:
+        if logging.getLogRecordFactory() is PlainRecord:
+            # The form grader reads this again before all that it does. It goes on with what was right, and an exit
+            # would end everything else that JupyterLab does there.
+            raise
         # nbgrader would log an exception, and go on without the course, with a gradebook of its own.
         sys.exit(f"grader: {error}")
     find_alembic()

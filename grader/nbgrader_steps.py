@@ -6,6 +6,7 @@ import atexit
 import sys
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from nbconvert.exporters import NotebookExporter
@@ -13,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from grader.checks import AuthorError
-from grader.course import Course, load_course
+from grader.course import FILE, CourseError, load_course
 from grader.grade import UNCONFINED, grade
 from grader.gradebook import Gradebook, Kept
 from grader.intake import plain_files
@@ -29,14 +30,19 @@ from grader.submission import Submission, SubmissionError, file_bytes
 class Engine:
     """The course, its materials and a sandbox, kept for all the submissions that one process grades."""
 
-    def __init__(self, course: Course) -> None:
-        self.course = course
+    def __init__(self, root: Path) -> None:
+        self._written = _written(root)
+        self.course = load_course(root)
         self.troubled: list[str] = []
         self._faults: dict[tuple[str, str], str] = {}
         self._left_out: dict[tuple[str, str], list[str]] = {}
-        self._sandbox = Sandbox(private=(course.root,), confined=course.sandbox == "on")
+        self._sandbox = Sandbox(private=(root,), confined=self.course.sandbox == "on")
         self._sandbox.start()
         self._known: dict[str, tuple[Material, Gradebook]] = {}
+
+    def outdated(self) -> bool:
+        """Whether somebody has edited the course since it was read."""
+        return self._written != _written(self.course.root)
 
     def known(self, assignment: str) -> tuple[Material, Gradebook]:
         """The assignment's material and its place in the gradebook, which learns of it if it has not."""
@@ -76,6 +82,7 @@ class Engine:
 
     def end(self) -> None:
         """Name the submissions that need a look."""
+        atexit.unregister(self.end)
         self._sandbox.close()
         for _, gradebook in self._known.values():
             gradebook.close()
@@ -86,19 +93,30 @@ class Engine:
                 print(f"  {line}", file=sys.stderr)
 
 
+def _written(root: Path) -> dict[Path, tuple[int, int]]:
+    """What stands in the course's folder that authors write, with what changes when they do."""
+    found = (root / FILE, *root.glob("solutions/*.py"), *root.glob("tests/hidden/**/*"))
+    files = {path: path.stat() for path in found if "__pycache__" not in path.parts}
+    return {path: (facts.st_mtime_ns, facts.st_size) for path, facts in files.items() if S_ISREG(facts.st_mode)}
+
+
 @cache
 def engine(root: Path) -> Engine:
     """The engine of the course in `root`, which nbgrader makes the working folder. It ends with the process."""
-    made = Engine(load_course(root))
+    made = Engine(root)
     atexit.register(made.end)
     return made
 
 
 def before_autograde(*, notebooks: list[str], **_: Any) -> None:
     """nbgrader grades what its gradebook knows, and generate_assignment skips an assignment that has its release."""
+    root = Path.cwd()
     try:
-        engine(Path.cwd()).look_at(Path(notebooks[0]).parent)
-    except AuthorError as error:
+        if engine(root).outdated():  # the form grader's process lives for days
+            engine(root).end()
+            engine.cache_clear()
+        engine(root).look_at(Path(notebooks[0]).parent)
+    except (AuthorError, CourseError) as error:
         # nbgrader would go on after an exception, and fail on each submission.
         sys.exit(f"grader: {error}")
 

@@ -15,6 +15,7 @@ import pytest
 import tiny_course
 from chromium import chromium, in_a_browser, sync_api
 from commands import run
+from lab_server import jupyterlab
 from nbgrader.api import Gradebook
 
 import grader
@@ -204,6 +205,31 @@ def test_nbgrader_s_feedback_allows_no_script_and_asks_no_other_host(
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         assert page.evaluate("window.owned || 0") == 0
     page.close()
+
+
+def test_nothing_of_a_student_s_runs_on_the_page_to_grade_on(
+    browser: sync_api.Browser, pages: dict[str, Path], tmp_path: Path
+) -> None:
+    """The form grader's page has scripts of its own, and does what it likes with the instructor's JupyterLab."""
+    root = pages["class"].parents[1]
+    course = load_course(root)
+    with Gradebook(course.gradebook_url, course.id) as gradebook:
+        identity = gradebook.find_submission_notebook("tiny", "tiny", "student01").id
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("dialog", lambda dialog: (asked.append("attacker: a dialog"), dialog.dismiss()))
+    with jupyterlab(tmp_path, root) as lab:
+        page.goto(lab.address())
+        page.goto(f"{lab.address().partition('/lab')[0]}/formgrader/submissions/{identity}/?index=0")
+        sync_api.expect(page.get_by_role("spinbutton").first).to_be_visible()
+        assert page.locator("#notebook").first.inner_text().count("fetch('http://attacker.invalid/')") > 50
+        page.evaluate("document.querySelectorAll('#notebook a:not([href^=http])').forEach((one) => one.click())")
+        page.wait_for_timeout(500)
+        assert page.evaluate("window.owned || 0") == 0
+        assert [one for one in page.evaluate(HANDLERS) if "=toggle" not in one] == []
+        assert [url for url in asked if "attacker" in url] == []
+        page.close()
 
 
 @pytest.mark.parametrize("name", ["class", "course"])
