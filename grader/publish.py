@@ -102,7 +102,10 @@ def _write_beside(page: Path, report: BaseModel, tables: dict[str, tuple[str, st
 
 def _students(report: ClassReport) -> str:
     problems = [problem.name for problem in report.problems]
-    header = "student name state handed_in hours_late score late_penalty final graded_points waiting notes happened"
+    header = (
+        "student name state handed_in hours_late score late_penalty final graded_points waiting notes happened "
+        "computing_seconds memory_mb"
+    )
     return csv_text(
         [*header.split(), *problems],
         (
@@ -110,6 +113,7 @@ def _students(report: ClassReport) -> str:
                 *(one.student, one.name, one.state, one.handed_in.isoformat() if one.handed_in else None),
                 *(round(one.seconds_late / 3600, 2), one.score, one.penalty, one.final, one.possible),
                 *("; ".join(one.waiting), " ".join(one.notes), "; ".join(one.told)),
+                *((one.usage.seconds, one.usage.memory_mb) if one.usage else (None, None)),
                 *(one.problems.get(problem) for problem in problems),
             ]
             for one in report.students

@@ -15,6 +15,7 @@ from grader.course import Course
 from grader.gradebook import Gradebook, Kept
 from grader.marking import Handed, Marked, Marker
 from grader.material import Material
+from grader.reports import read_reports, read_usage
 from grader.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("marking")]
@@ -59,6 +60,12 @@ def test_both_doors_write_the_same_bytes(by_nbgrader: Course, marked: dict[str, 
     assert one.notebook == text(by_nbgrader, "autograded", student, "ipynb")
     assert one.report == by_nbgrader.report_file(TINY, student).read_text(encoding="utf-8")
     assert one.page == text(by_nbgrader, "feedback", student, "html")
+
+
+def test_both_doors_keep_what_each_submission_used(by_nbgrader: Course, marked: dict[str, Marked]) -> None:
+    for student, report in read_reports(by_nbgrader, TINY)[0].items():
+        usage = read_usage(by_nbgrader, TINY, student, report)
+        assert (usage is None) == (not marked[student].measured) == ("could not be read" in marked[student].notebook)
 
 
 @pytest.mark.parametrize("student", STUDENTS)
