@@ -22,6 +22,7 @@ from grader import statistics
 from grader.course import Assignment, Course
 from grader.grade import UNCONFINED
 from grader.grades import Graded, Grades, Person, read_grades
+from grader.habits import of_a_class
 from grader.intake import student_fault
 from grader.outputs import safe_text
 from grader.pages import sentences
@@ -89,6 +90,14 @@ class Held(_Model):
     @property
     def holders(self) -> tuple[str, ...]:
         return self.sure + self.perhaps
+
+
+class HabitHeld(_Model):
+    """What is no mistake in the maths, and who does it, in which problems."""
+
+    habit: str
+    problems: tuple[str, ...]
+    holders: tuple[str, ...]
 
 
 class WrittenAnswer(_Model):
@@ -178,6 +187,7 @@ class ClassReport(_Model):
     analysed: int
     problems: tuple[ProblemStatistics, ...]
     misconceptions: tuple[Held, ...]
+    habits: tuple[HabitHeld, ...]
     written: tuple[WrittenAnswer, ...]
     measured: int
     seconds: Used
@@ -327,6 +337,7 @@ def summarize(
         analysed=len(attempted),
         problems=_problems(next(iter(of_these_checks.values())).problems if of_these_checks else (), attempted),
         misconceptions=_held(reports),
+        habits=_habits(reports),
         written=_written(graded.values()),
         measured=len(used),
         seconds=_used({student: one.seconds for student, one in used.items()}, course.limits.submission_seconds),
@@ -506,6 +517,20 @@ def _held(reports: Mapping[str, Report]) -> tuple[Held, ...]:
         for (problem, name), who in holders.items()
     ]
     return tuple(sorted(held, key=lambda one: (-len(one.holders), -len(one.sure), one.problem, one.misconception)))
+
+
+def _habits(reports: Mapping[str, Report]) -> tuple[HabitHeld, ...]:
+    """What students do beside the maths, what most do first."""
+    # Habit -> where and who, each once and in order.
+    where: dict[str, dict[str, None]] = defaultdict(dict)
+    who: dict[str, dict[str, None]] = defaultdict(dict)
+    for student, report in reports.items():
+        for problem in report.problems:
+            for habit in filter(None, map(of_a_class, problem.habits)):
+                where[habit][safe_text(problem.name)] = None
+                who[habit][safe_text(student)] = None
+    found = [HabitHeld(habit=habit, problems=tuple(where[habit]), holders=tuple(who[habit])) for habit in who]
+    return tuple(sorted(found, key=lambda one: (-len(one.holders), one.habit)))
 
 
 def _written(graded: Iterable[Graded]) -> tuple[WrittenAnswer, ...]:

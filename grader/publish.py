@@ -1,6 +1,6 @@
 """Writes the class report, the course's overview and what is similar: a page, and beside it JSON and CSV.
 
-    reports/ASSIGNMENT.html .json .csv -checks.csv -misconceptions.csv
+    reports/ASSIGNMENT.html .json .csv -checks.csv -misconceptions.csv -habits.csv
     reports/ASSIGNMENT/STUDENT.html          of those who have no feedback page of nbgrader's
     reports/ASSIGNMENT-similar.html .json .csv
     reports/course-overview.html .json .csv -assignments.csv
@@ -85,6 +85,7 @@ def _write_class(course: Course, report: ClassReport, page: Path) -> None:
         "Students (CSV)": ("", _students(report)),
         "Checks (CSV)": ("-checks", _checks(report)),
         "Misconceptions (CSV)": ("-misconceptions", _misconceptions(report)),
+        "Habits (CSV)": ("-habits", _habits(report)),
     }
     page.write_text(class_page(report, _write_beside(page, report, tables)), encoding="utf-8")
 
@@ -147,6 +148,13 @@ def _misconceptions(report: ClassReport) -> str:
             ]
             for held in report.misconceptions
         ),
+    )
+
+
+def _habits(report: ClassReport) -> str:
+    return csv_text(
+        ["habit", "students", "who", "problems"],
+        ([one.habit, len(one.holders), "; ".join(one.holders), "; ".join(one.problems)] for one in report.habits),
     )
 
 

@@ -14,6 +14,7 @@ import tiny_course
 from nbgrader.api import Gradebook
 from scipy import stats
 from small_class import (
+    PRINTS,
     PROBLEMS,
     WHY,
     WHY_POINTS,
@@ -207,6 +208,24 @@ def test_of_two_that_equally_many_hold_the_surer_comes_first(course):
         },
     )
     assert [one.misconception for one in made.misconceptions] == ["b_is_sure", "a_perhaps"]
+
+
+def test_what_is_no_mistake_in_the_maths_is_ranked_whatever_names_it_is_about(course, ordinary):
+    assert [(one.habit, one.holders, one.problems) for one in ordinary.habits] == [
+        ("returns a view of its input", ("student06", "student08"), ("Average", "softmax")),
+        ("prints the answer and returns nothing", ("student08",), ("softmax",)),
+    ]
+    text = page_of(course).text
+    assert text.index("Beside the maths") < text.index("returns a view of its input") < text.index("To do\n\n")
+    rows = table(course.folder("reports") / f"{NAME}-habits.csv")
+    assert (rows[0]["students"], rows[0]["who"]) == ("2", "student06; student08")
+
+
+def test_a_class_may_have_habits_and_no_misconception(course):
+    made = summary(course, {"student01": Submitted(report("small_numbers", habits={"softmax": (PRINTS,)}))})
+    text = Page(class_page(made, {})).text
+    assert "prints the answer and returns nothing" in text
+    assert "Sure:" not in text
 
 
 def test_problems_and_checks_have_scipy_s_numbers(ordinary):
@@ -617,7 +636,7 @@ def test_the_command_prints_json_and_writes_where_it_is_told(course, tmp_path):
     )
     assert len(made.students) == 10
     assert {file.name for file in (tmp_path / "new").iterdir()} == {
-        *("page.html", "page.json", "page.csv", "page-checks.csv", "page-misconceptions.csv")
+        *("page.html", "page.json", "page.csv", "page-checks.csv", "page-misconceptions.csv", "page-habits.csv")
     }
 
 
