@@ -9,11 +9,14 @@ import nbformat
 import numpy as np
 import pytest
 import tiny_course
+from sample_class import ROOT, Desk
 from typer.testing import CliRunner
 
 from grader.checks import AuthorError
 from grader.cli import app
+from grader.course import load_course
 from grader.explain import NOTICE, Explanation, explain
+from grader.material import Material
 from grader.observation import Opaque, Tensor
 from grader.reproduce import differences, literal, needed, plain, short, statements
 from grader.submission import Submission
@@ -224,6 +227,23 @@ def test_a_file_that_is_no_notebook_is_explained(material, sandbox, tmp_path):
     assert "The file is not a notebook" in found.message
     assert found.script == ""
     assert found.reproduces is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("assignment", "mistake", "check"),
+    [
+        ("lecture06_learning_rate", "no_bias_correction", "adam_first_update"),
+        ("lecture10_self_attention", "PackedKeyFirst", "self_attention_with_pytorchs_weights"),
+    ],
+    ids=["a function of arrays", "a module of torch"],
+)
+def test_a_mistake_in_a_real_assignment_is_shown_by_its_script(sandbox, tmp_path, assignment, mistake, check):
+    material = Material(load_course(ROOT), assignment)
+    submission = Submission.of("mistaken.ipynb", Desk(material).solved(mistake))
+    found = explain(submission, check, material, sandbox)
+    assert (found.misconception.name, found.misconception.same, found.reproduces) == (mistake, True, True)
+    assert run_alone(found.script, tmp_path).stdout.splitlines() == list(found.difference) != []
 
 
 # ---------------------------------------------------------------- the command
