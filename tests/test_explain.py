@@ -313,11 +313,12 @@ def test_a_literal_is_the_value(value):
         (np.zeros(2), np.zeros(3), "shape (2,) instead of (3,)"),
         (np.zeros(2), np.zeros(2, dtype=np.float32), "float64 instead of float32"),
         (1, 2, "differs, by up to 1: 1 instead of 2"),
+        (1.9 + 1e-9, 1.9, "differs, by up to 1e-09: 1.900000001 instead of 1.9"),
         ([1], [1, 2], "1 items instead of 2"),
         (None, 2, "None instead of 2"),
         ("<generator>", [1], "'<generator>' instead of [1]"),
     ],
-    ids=["values", "shape", "dtype", "number", "length", "nothing", "type"],
+    ids=["values", "shape", "dtype", "number", "near number", "length", "nothing", "type"],
 )
 def test_a_difference_is_told_in_a_line(got, want, told):
     assert differences(got, want) == [f"result: {told}"]
