@@ -183,7 +183,7 @@ class Autograder:
 
     def _write_files(self, one: Marked) -> None:
         """The same files as nbgrader's, what was handed in beside the notebook included."""
-        write_report(self._course, self._name, one.student, one.report)
+        write_report(self._course, self._name, one.student, one.report, one.measured)
         source = self._course.folder("source") / self._name
         beside = {
             path.relative_to(folder): path

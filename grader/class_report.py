@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -21,11 +22,15 @@ from grader import statistics
 from grader.course import Assignment, Course
 from grader.grade import UNCONFINED
 from grader.grades import Graded, Grades, Person, read_grades
+from grader.habits import of_a_class
 from grader.intake import student_fault
 from grader.outputs import safe_text
 from grader.pages import sentences
-from grader.report import CheckResult, Diagnosis, ProblemResult, Report, Verdict
-from grader.reports import read_reports
+from grader.report import CheckResult, Diagnosis, ProblemResult, Report, Usage, Verdict
+from grader.reports import read_reports, read_usage
+
+# So many who used most are named.
+_MOST = 5
 
 
 class _Model(BaseModel):
@@ -87,6 +92,14 @@ class Held(_Model):
         return self.sure + self.perhaps
 
 
+class HabitHeld(_Model):
+    """What is no mistake in the maths, and who does it, in which problems."""
+
+    habit: str
+    problems: tuple[str, ...]
+    holders: tuple[str, ...]
+
+
 class WrittenAnswer(_Model):
     """An answer that a person grades."""
 
@@ -95,6 +108,20 @@ class WrittenAnswer(_Model):
     graded: int
     waiting: int
     mean: Statistic
+
+
+class Used(_Model):
+    """What the submissions used of something that is limited.
+
+    limit: what a whole submission may use.
+    most:  who used most, the most first.
+    """
+
+    limit: float
+    median: Statistic
+    ninetieth: Statistic
+    maximum: Statistic
+    most: tuple[str, ...]
 
 
 class StudentResult(_Model):
@@ -107,6 +134,7 @@ class StudentResult(_Model):
     notes:    what makes the submission need a look.
     told:     what happened, in sentences.
     page:     the student's own page, as a link from the class's.
+    usage:    None if it was not measured.
     """
 
     student: str
@@ -123,6 +151,7 @@ class StudentResult(_Model):
     notes: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     page: str = ""
+    usage: Usage | None = None
 
     @property
     def final(self) -> float | None:
@@ -140,6 +169,7 @@ class ClassReport(_Model):
     points:       what makes 100 %, answers in words included.
     distribution: how many students have [0, 10 %), ..., [90, 100 %), and 100 % or more.
     analysed:     the submissions that the statistics of problems and checks are about.
+    measured:     those that the statistics of time and memory are about.
     faults:       files and grades that were left out or need a look, each with what to do.
     """
 
@@ -157,7 +187,11 @@ class ClassReport(_Model):
     analysed: int
     problems: tuple[ProblemStatistics, ...]
     misconceptions: tuple[Held, ...]
+    habits: tuple[HabitHeld, ...]
     written: tuple[WrittenAnswer, ...]
+    measured: int
+    seconds: Used
+    memory_mb: Used
     faults: tuple[str, ...]
 
     @property
@@ -241,7 +275,8 @@ def class_report(course: Course, assignment: str, beside: Path | None = None) ->
         target = feedback if os.path.isfile(feedback) else own if student in reports else None
         return quote(os.fsencode(Path(os.path.relpath(target, folder)).as_posix())) if target else ""
 
-    return summarize(course, one, read_grades(course, one.name), reports, submitted, faults, page)
+    usages = {student: read_usage(course, one.name, student, report) for student, report in reports.items()}
+    return summarize(course, one, read_grades(course, one.name), reports, submitted, faults, page, usages)
 
 
 def feedback_page(course: Course, assignment: str, student: str) -> Path:
@@ -265,10 +300,12 @@ def summarize(
     handed_in: set[str],
     faults: Sequence[str] = (),
     page: Callable[[str], str] = lambda student: "",
+    usages: Mapping[str, Usage | None] = MappingProxyType({}),
 ) -> ClassReport:
     """Everything about one class and one assignment. Pure.
 
     reports: student -> report. handed_in: who has something in submitted/. page: student -> link.
+    usages:  student -> what the submission used.
     """
     name = assignment.name
     graded = grades.graded.get(name, {})
@@ -277,12 +314,14 @@ def summarize(
         result = _result(course, assignment, student, graded.get(student), reports.get(student))
         if result.state == "not handed in" and student in handed_in:
             result = result.model_copy(update={"state": "not graded"})
-        students.append(result.model_copy(update={"name": _name(grades.students.get(student)), "page": page(student)}))
+        facts = {"name": _name(grades.students.get(student)), "page": page(student), "usage": usages.get(student)}
+        students.append(result.model_copy(update=facts))
     of_these_checks = _of_one_version(reports)
     attempted = {
         student: report for student, report in of_these_checks.items() if any(map(_reached, _checks(report.problems)))
     }
     finals = [one.final for one in students if one.final is not None]
+    used = {one.student: one.usage for one in students if one.usage is not None}
     return ClassReport(
         course=course.title,
         assignment=name,
@@ -298,7 +337,11 @@ def summarize(
         analysed=len(attempted),
         problems=_problems(next(iter(of_these_checks.values())).problems if of_these_checks else (), attempted),
         misconceptions=_held(reports),
+        habits=_habits(reports),
         written=_written(graded.values()),
+        measured=len(used),
+        seconds=_used({student: one.seconds for student, one in used.items()}, course.limits.submission_seconds),
+        memory_mb=_used({student: one.memory_mb for student, one in used.items()}, course.limits.memory_mb),
         faults=(*faults, *_odd(name, graded, reports, len(reports) - len(of_these_checks), faults)),
     )
 
@@ -476,6 +519,20 @@ def _held(reports: Mapping[str, Report]) -> tuple[Held, ...]:
     return tuple(sorted(held, key=lambda one: (-len(one.holders), -len(one.sure), one.problem, one.misconception)))
 
 
+def _habits(reports: Mapping[str, Report]) -> tuple[HabitHeld, ...]:
+    """What students do beside the maths, what most do first."""
+    # Habit -> where and who, each once and in order.
+    where: dict[str, dict[str, None]] = defaultdict(dict)
+    who: dict[str, dict[str, None]] = defaultdict(dict)
+    for student, report in reports.items():
+        for problem in report.problems:
+            for habit in filter(None, map(of_a_class, problem.habits)):
+                where[habit][safe_text(problem.name)] = None
+                who[habit][safe_text(student)] = None
+    found = [HabitHeld(habit=habit, problems=tuple(where[habit]), holders=tuple(who[habit])) for habit in who]
+    return tuple(sorted(found, key=lambda one: (-len(one.holders), one.habit)))
+
+
 def _written(graded: Iterable[Graded]) -> tuple[WrittenAnswer, ...]:
     answers = defaultdict(list)
     for submission in graded:
@@ -492,6 +549,15 @@ def _written(graded: Iterable[Graded]) -> tuple[WrittenAnswer, ...]:
         )
         for (name, points), cells in sorted(answers.items())
     )
+
+
+def _used(amounts: Mapping[str, float], limit: float) -> Used:
+    """amounts: student -> how much."""
+    median, ninetieth, maximum = (
+        _statistic(statistics.quantile, list(amounts.values()), share) for share in (0.5, 0.9, 1.0)
+    )
+    most = sorted(amounts, key=lambda student: (-amounts[student], student))[:_MOST]
+    return Used(limit=limit, median=median, ninetieth=ninetieth, maximum=maximum, most=tuple(most))
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -18,7 +18,6 @@ import typer
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 
 from grader import __version__
@@ -573,8 +572,13 @@ def diff(
         students = comparable(material)
         with _sandbox(loaded) as sandbox:
             sandbox.start()
-            changes = regraded(material, sandbox, students)
-            found = list(track(changes, "grading", len(students), console=err, transient=True))
+            found: list[StudentChange] = []
+            counts: Counter[str] = Counter()
+            with RunProgress(err, len(students), "scores") as progress:
+                for one in regraded(material, sandbox, students):
+                    found.append(one)
+                    counts["not compared" if one.fault else "changed" if one.changed else "as before"] += 1
+                    progress.advance(counts)
     if as_json:
         print(json.dumps([one.model_dump() for one in found], indent=2))
     else:

@@ -66,10 +66,13 @@ class Conversation:
         except OSError:
             return ""
         channel.setblocking(False)
+        watch = Watch(pid, Path(job.scratch), job.limits)
         try:
-            return self._listen(channel, bell, job, Watch(pid, Path(job.scratch), job.limits), pid)
+            return self._listen(channel, bell, job, watch, pid)
         finally:
-            self._budget.left -= computed(pid)
+            used = watch.usage()
+            self._budget.left -= used.seconds
+            self._execution.usage = self._execution.usage.and_then(used)
 
     def _listen(self, channel: socket.socket, bell: socket.socket, job: Job, watch: Watch, pid: int) -> str:
         inbox = Inbox()

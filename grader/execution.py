@@ -1,4 +1,4 @@
-"""What became of one submission in its process: each cell, each check, and what ended it. All of it is untrusted."""
+"""What became of one submission in its process: each cell, each check, and what ended it. Untrusted, but for usage."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from grader.observation import decode
+from grader.report import Usage
 
 
 class SandboxError(RuntimeError):
@@ -72,7 +73,7 @@ class Code:
 
 @dataclass
 class Execution:
-    """Everything that one submission's process reported. All of it is untrusted."""
+    """Everything that one submission's process reported, which is untrusted, and what it used, seen from outside."""
 
     cells: dict[int, CellRun] = field(default_factory=dict)
     checks: dict[int, CheckRun] = field(default_factory=dict)
@@ -81,3 +82,4 @@ class Execution:
     overlays: list[Any] = field(default_factory=list)
     overlay_fault: str = ""
     killed: str = ""
+    usage: Usage = field(default_factory=Usage)

@@ -54,10 +54,23 @@ _EVERYTHING = {
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 # JupyterLab gives a page that it shows a base of its own, and links within the page would lead to nothing. It takes the
 # page's base if there is one, and the policy above keeps that from having any effect.
+# What its styles and Bootstrap's lack: links and code that stand out, lines that end at the edge, cells that may cross
+# pages.
+_STYLE = """<style>
+a { color: #23527c; text-decoration: underline; }
+body div.nbgrader_cell .panel-heading a { color: inherit; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+body div.input_area, body div.input_area pre { background: #fff; }
+@media print {
+  body div.cell, body div.output_wrapper, body div.output, body pre { page-break-inside: auto; }
+  td, th, a { overflow-wrap: anywhere; }
+}
+</style>"""
 _NO_MATHJAX = (
     "{% macro mathjax(url='') %}"
     f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><base target="_self">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    f"{_STYLE}"
     "{% endmacro %}"
 )
 _NO_ALT = re.compile(r"<img (?![^>]*\balt=)")
@@ -118,6 +131,7 @@ class FeedbackExporter(HTMLExporter):
         resources["global_content_filter"] = _EVERYTHING
         page = self.template.render(nb=notebook, resources=resources).lstrip("\r\n")
         page = page.replace("<html>", '<html lang="en">', 1)
+        page = page.replace('<div class="panel-heading">', '<div class="panel-heading" role="banner">', 1)
         return _NO_ALT.sub('<img alt="No description has been provided for this image" ', page)
 
 

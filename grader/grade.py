@@ -181,6 +181,7 @@ def _report(
         cells=tuple(cells),
         notes=tuple(notes),
         outputs={positions[index]: list(run.outputs) for index, run in execution.cells.items()},
+        usage=execution.usage if execution.usage.seconds else None,
     )
 
 

@@ -23,6 +23,17 @@ _ABOUT_SHAPES = re.compile(
     r"|mismatch in its core dimension|dimension mismatch|could not be multiplied"
 )
 _BEYOND = re.compile(r"index (\d+) is out of bounds for (?:axis|dimension) \d+ with size (\d+)")
+# How each sentence about a student begins, and what a class is told of all that begin so.
+_OF_A_CLASS = {
+    "It calls your ": "calls another problem's function, which loses points itself",
+    "It prints ": "prints the answer and returns nothing",
+    "It reads ": "reads variables of the notebook in place of its arguments",
+    "The size ": "has a size written into it, and works for that size only",
+    "It changes ": "changes its input",
+    "It returns a view ": "returns a view of its input",
+    "It uses ": "uses what a cell was to make that failed",
+    "Its cell needs ": "depends on the order in which cells are run",
+}
 # A longer line was written by no student, and patterns take long on it.
 _LONGEST = 300
 _NUMBER = re.compile(r"\d{1,7}")
@@ -57,6 +68,11 @@ def habits(
     for name in _new("shared", tried, runs, references):
         if name not in changed:
             yield f"It returns a view of its input `{name}`: when one changes, so does the other. Return a copy."
+
+
+def of_a_class(habit: str) -> str:
+    """What many students' sentences, which name their own variables and cells, have in common."""
+    return next((told for beginning, told in _OF_A_CLASS.items() if habit.startswith(beginning)), "")
 
 
 def _new(

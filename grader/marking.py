@@ -56,6 +56,7 @@ class Marked:
     """What is written of a submission: its report (JSON), the autograded notebook, the student's page, the scores.
 
     notes:    what a person should look at. verdicts: how many checks ended with each.
+    measured: what it used (JSON), if that was measured: it differs from time to time.
     """
 
     student: str
@@ -65,6 +66,7 @@ class Marked:
     scores: Scores
     notes: tuple[str, ...]
     verdicts: Counter[str]
+    measured: str = field(default="", compare=False)
 
 
 class Marker:
@@ -93,6 +95,7 @@ class Marker:
             scores=scores,
             notes=tuple(note for note in report.notes if note != UNCONFINED),
             verdicts=Counter(check.verdict.value for problem in report.problems for check in problem.checks),
+            measured=report.measured(),
         )
 
     def _report(self, submission: Submission, handed: Handed) -> Report:

@@ -71,7 +71,7 @@ class Engine:
         material, _ = self.known(assignment)
         submission = Submission.of(f"{assignment}.ipynb", notebook, self._faults.pop((assignment, student), ""))
         report = grade(submission, material, self._sandbox).with_notes(self._left_out.pop((assignment, student), ()))
-        write_report(self.course, assignment, student, report.text())
+        write_report(self.course, assignment, student, report.text(), report.measured())
         self.troubled += [f"{student}: {note}" for note in report.notes if note != UNCONFINED]
         return report
 

@@ -47,6 +47,7 @@ def _templates() -> Environment:
     filters: dict[str, Callable[..., Any]] = {
         "points": lambda number: f"{round(number, 2):g}",
         "tenths": lambda number: f"{round(number, 1):g}",
+        "amount": lambda number: f"{round(number, 1 if number >= 10 else 2):g}",
         "percent": lambda share: f"{100 * share:.0f}\N{NARROW NO-BREAK SPACE}%",
         "coefficient": _coefficient,
         "figure": figure,

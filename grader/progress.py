@@ -16,10 +16,15 @@ _BETWEEN = 10.0
 
 
 class RunProgress:
-    """The progress of a run over `total` submissions, written to `console`. A context manager."""
+    """The progress of a run over `total` submissions, written to `console`. A context manager.
 
-    def __init__(self, console: Console, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._console, self._total, self._clock = console, total, clock
+    counted: what is counted beside them.
+    """
+
+    def __init__(
+        self, console: Console, total: int, counted: str = "checks", *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._console, self._total, self._counted, self._clock = console, total, counted, clock
         self._done = 0
         self._first = self._told = clock()
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
@@ -33,19 +38,19 @@ class RunProgress:
     def __exit__(self, kind: type[BaseException] | None, *_: TracebackType | BaseException | None) -> None:
         self._bar.stop()
 
-    def advance(self, verdicts: Mapping[str, int]) -> None:
-        """One more is done; `verdicts` are those of all checks so far."""
+    def advance(self, counts: Mapping[str, int]) -> None:
+        """One more is done; `counts` are those of all so far: verdict -> checks, for one."""
         self._done += 1
         if self._done == 1:  # what came before was getting ready
             self._first = self._clock()
-        self._bar.update(self._task, completed=self._done, description=self._pace(verdicts))
+        self._bar.update(self._task, completed=self._done, description=self._pace(counts))
         if not self._console.is_terminal and (self._clock() >= self._told + _BETWEEN or self._done == self._total):
             self._told = self._clock()
-            self._console.print(f"{self._done:,} of {self._total:,} graded, {self._pace(verdicts)}", soft_wrap=True)
+            self._console.print(f"{self._done:,} of {self._total:,} graded, {self._pace(counts)}", soft_wrap=True)
 
-    def _pace(self, verdicts: Mapping[str, int]) -> str:
-        counts = ", ".join(f"{count:,} {name}" for name, count in Counter(verdicts).most_common())
-        told = f"checks: {counts or 'none'}"
+    def _pace(self, counts: Mapping[str, int]) -> str:
+        shown = ", ".join(f"{count:,} {name}" for name, count in Counter(counts).most_common())
+        told = f"{self._counted}: {shown or 'none'}"
         if self._done == 1:
             return told
         each = (self._clock() - self._first) / (self._done - 1)

@@ -1,6 +1,6 @@
 """Writes the class report, the course's overview and what is similar: a page, and beside it JSON and CSV.
 
-    reports/ASSIGNMENT.html .json .csv -checks.csv -misconceptions.csv
+    reports/ASSIGNMENT.html .json .csv -checks.csv -misconceptions.csv -habits.csv
     reports/ASSIGNMENT/STUDENT.html          of those who have no feedback page of nbgrader's
     reports/ASSIGNMENT-similar.html .json .csv
     reports/course-overview.html .json .csv -assignments.csv
@@ -85,6 +85,7 @@ def _write_class(course: Course, report: ClassReport, page: Path) -> None:
         "Students (CSV)": ("", _students(report)),
         "Checks (CSV)": ("-checks", _checks(report)),
         "Misconceptions (CSV)": ("-misconceptions", _misconceptions(report)),
+        "Habits (CSV)": ("-habits", _habits(report)),
     }
     page.write_text(class_page(report, _write_beside(page, report, tables)), encoding="utf-8")
 
@@ -102,7 +103,10 @@ def _write_beside(page: Path, report: BaseModel, tables: dict[str, tuple[str, st
 
 def _students(report: ClassReport) -> str:
     problems = [problem.name for problem in report.problems]
-    header = "student name state handed_in hours_late score late_penalty final graded_points waiting notes happened"
+    header = (
+        "student name state handed_in hours_late score late_penalty final graded_points waiting notes happened "
+        "computing_seconds memory_mb"
+    )
     return csv_text(
         [*header.split(), *problems],
         (
@@ -110,6 +114,7 @@ def _students(report: ClassReport) -> str:
                 *(one.student, one.name, one.state, one.handed_in.isoformat() if one.handed_in else None),
                 *(round(one.seconds_late / 3600, 2), one.score, one.penalty, one.final, one.possible),
                 *("; ".join(one.waiting), " ".join(one.notes), "; ".join(one.told)),
+                *((one.usage.seconds, one.usage.memory_mb) if one.usage else (None, None)),
                 *(one.problems.get(problem) for problem in problems),
             ]
             for one in report.students
@@ -143,6 +148,13 @@ def _misconceptions(report: ClassReport) -> str:
             ]
             for held in report.misconceptions
         ),
+    )
+
+
+def _habits(report: ClassReport) -> str:
+    return csv_text(
+        ["habit", "students", "who", "problems"],
+        ([one.habit, len(one.holders), "; ".join(one.holders), "; ".join(one.problems)] for one in report.habits),
     )
 
 

@@ -96,11 +96,31 @@ class CellResult(_Model):
     message: str
 
 
+class Usage(_Model):
+    """What the processes of a submission used, as the limits count it: seconds of computing, all together, and the
+    most memory that one of them asked for. Seen from outside them."""
+
+    seconds: float = 0.0
+    memory_mb: float = 0.0
+
+    def and_then(self, other: Usage) -> Usage:
+        """With what another process used after it."""
+        return Usage(seconds=self.seconds + other.seconds, memory_mb=max(self.memory_mb, other.memory_mb))
+
+
+class Measured(_Model):
+    """The usage as it is kept in a file, with the digest of the submission that it is of."""
+
+    digest: str
+    usage: Usage
+
+
 class Report(_Model):
     """All of it for one submission.
 
     `score` may exceed `points` by the bonus. `outputs` are what the cells printed and showed, by position in the
-    notebook: they are the student's, and no part of the report's JSON.
+    notebook, and `usage` is None if nothing ran or was measured. They are no part of the report's JSON: the outputs are
+    the student's, and the usage differs from time to time.
     """
 
     course: str
@@ -114,6 +134,7 @@ class Report(_Model):
     cells: tuple[CellResult, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: dict[int, list[dict[str, Any]]] = Field(default_factory=dict, exclude=True, repr=False)
+    usage: Usage | None = Field(default=None, exclude=True, repr=False)
 
     def with_notes(self, notes: Iterable[str]) -> Report:
         return self.model_copy(update={"notes": (*self.notes, *notes)})
@@ -122,11 +143,16 @@ class Report(_Model):
         """This report on a few problems, made whole with what an earlier one says of the others."""
         new = {problem.name: problem for problem in self.problems}
         problems = tuple(new.get(problem.name, problem) for problem in earlier.problems)
-        return self.model_copy(update={"problems": problems, "score": sum(problem.score for problem in problems)})
+        score = sum(problem.score for problem in problems)
+        return self.model_copy(update={"problems": problems, "score": score, "usage": None})  # that of a part only
 
     def text(self) -> str:
         """The report as it is kept in a file."""
         return self.model_dump_json(indent=1) + "\n"
+
+    def measured(self) -> str:
+        """The usage as it is kept in a file, or nothing."""
+        return Measured(digest=self.digest, usage=self.usage).model_dump_json() if self.usage else ""
 
     def problem(self, name: str) -> ProblemResult | None:
         return next((problem for problem in self.problems if problem.name == name), None)

@@ -1,25 +1,32 @@
-"""The reports in reports/ASSIGNMENT/, one file a student, that grading has left there."""
+"""The reports in reports/ASSIGNMENT/, one file a student, that grading has left there.
+
+What a submission used is kept in build/usage/, and not beside them: reports/ is the same each time.
+"""
 
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from grader.course import Course
 from grader.outputs import safe_text
-from grader.report import Report
+from grader.report import Measured, Report, Usage
 
 
 class ReportError(ValueError):
     """A report can't be read: the message says which, why, and what to do."""
 
 
-def write_report(course: Course, assignment: str, student: str, text: str) -> None:
-    """Keep a report's text where the others read it."""
-    file = course.report_file(assignment, student)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+def write_report(course: Course, assignment: str, student: str, text: str, measured: str) -> None:
+    """Keep a report's text, and what was measured of its submission, where the others read it."""
+    kept = {course.report_file(assignment, student): text}
+    if measured:
+        kept[_usage_file(course, assignment, student)] = measured
+    for file, content in kept.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
 
 
 def graded_students(course: Course, assignment: str) -> list[str]:
@@ -49,6 +56,19 @@ def read_reports(course: Course, assignment: str) -> tuple[dict[str, Report], li
         except ReportError as error:
             faults.append(str(error))
     return reports, faults
+
+
+def read_usage(course: Course, assignment: str, student: str, report: Report) -> Usage | None:
+    """What the submission of this report used; None if that is not known."""
+    try:
+        found = Measured.model_validate_json(_usage_file(course, assignment, student).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found.usage if found.digest == report.digest else None
+
+
+def _usage_file(course: Course, assignment: str, student: str) -> Path:
+    return course.root / "build" / "usage" / assignment / student
 
 
 def _reason(error: OSError | ValueError) -> str:

@@ -139,10 +139,12 @@ def differences(got, want, where="result"):  # type: ignore[no-untyped-def]
         first = tuple(int(index) for index in np.argwhere(wrong)[0]) if left.ndim else ()
         place = f", first at {list(first)}" if first else ""
         many = f"{int(np.sum(wrong))} of {left.size} values differ" if left.ndim else "differs"
-        values = " instead of ".join(
-            f"{one[first]:.6g}" if one.dtype.kind in "fc" else f"{one[first]}" for one in (left, right)
-        )
-        return [f"{where}: {many}, by up to {np.max(gap[wrong]):.4g}{place}: {values}"]
+
+        def shown(digits):  # type: ignore[no-untyped-def]
+            return [f"{one[first]:.{digits}g}" if one.dtype.kind in "fc" else f"{one[first]}" for one in (left, right)]
+
+        mine, theirs = next((both for both in map(shown, range(6, 18)) if both[0] != both[1]), shown(6))
+        return [f"{where}: {many}, by up to {np.max(gap[wrong]):.4g}{place}: {mine} instead of {theirs}"]
     return [] if type(got) is type(want) and got == want else [f"{where}: {got!r:.200} instead of {want!r:.200}"]
 
 

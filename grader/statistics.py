@@ -32,6 +32,11 @@ def median(scores: Sequence[float]) -> float:
     return float(np.median(_some(scores)))
 
 
+def quantile(values: Sequence[float], share: float) -> float:
+    """What a share of the values lies below, from 0 to 1; between two of them on the line that joins them."""
+    return float(np.quantile(_some(values), share))
+
+
 def standard_deviation(scores: Sequence[float]) -> float:
     """The sample's: the squared deviations are divided by n - 1."""
     if len(scores) < 2:

@@ -1,20 +1,25 @@
-"""What a student's process uses, looked at from outside: time, memory, threads, and files, hidden ones included."""
+"""What a student's process uses, looked at from outside: time, memory, threads, and files, hidden ones included.
+
+All of it is the kernel's word: nothing that the process says or writes is in it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import resource
+import re
 import stat
 import time
 from pathlib import Path
 
 from grader.confine import MEBIBYTE, Limits
+from grader.report import Usage
 
 THREADS = 256
 FILES = 10_000
 # All its files together, in largest files.
 DISK = 8
+_FACTS = re.compile(r"^(VmPeak|VmSize|VmRSS|Threads):\s*(\d+)", re.MULTILINE)
 
 
 class Watch:
@@ -25,17 +30,30 @@ class Watch:
         self._scratch = scratch
         self._memory = 1.25 * limits.memory_mb * MEBIBYTE  # a little more than it may have: its own limit comes first
         self._file = limits.file_mb * MEBIBYTE
-        self._base, _ = _usage(pid)
+        self._base = self._last = _facts(pid)
 
     def excess(self) -> str:
         """What the process uses too much of: "memory", "threads", "disk", or "" for nothing."""
-        resident, threads = _usage(self._pid)
-        if resident - self._base > self._memory:
+        facts = self._look()
+        if facts.get("VmRSS", 0) - self._base.get("VmRSS", 0) > self._memory / 1024:
             return "memory"
-        if threads > THREADS:
+        if facts.get("Threads", 0) > THREADS:
             return "threads"
         room = DISK * self._file
         return "disk" if _overfull(self._scratch, room - self._hidden()) else ""
+
+    def usage(self) -> Usage:
+        """What the process has used. Of one that ended itself, the memory is what it had when it was last looked at."""
+        self._look()
+        # Of address space, as its limit: what is resident is less, or more where it writes to what the server shares.
+        asked = self._last.get("VmPeak", 0) - self._base.get("VmSize", 0)
+        return Usage(seconds=round(computed(self._pid), 3), memory_mb=round(max(0, asked) / 1024, 1))
+
+    def _look(self) -> dict[str, int]:
+        facts = _facts(self._pid)
+        if "VmPeak" in facts:  # an ended process has no memory any more
+            self._last = facts
+        return facts
 
     def _hidden(self) -> int:
         """Bytes on disk in files that have no name any more, but are open or mapped.
@@ -70,13 +88,14 @@ def computed(pid: int) -> float:
         return 0.0
 
 
-def _usage(pid: int) -> tuple[int, int]:
-    """Resident memory of a process in bytes, and its threads; 0 when it has ended."""
+def _facts(pid: int) -> dict[str, int]:
+    """Memory of a process in KiB, and its threads: see proc_pid_status(5). Fewer of them when it has ended."""
     try:
-        facts = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(facts[21]) * resource.getpagesize(), int(facts[17])
-    except (OSError, IndexError, ValueError):
-        return 0, 0
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return {}
+    # Its name comes first, which the process may choose; the kernel escapes a newline in it.
+    return {name: int(number) for name, number in _FACTS.findall(status)}
 
 
 def _overfull(folder: Path, room: int) -> bool:

@@ -25,6 +25,8 @@ PROBLEMS: Mapping[str, Mapping[str, float]] = {
 BONUS = "largest"
 DUE = datetime(2027, 3, 26, 22, 59, tzinfo=UTC)
 WHY, WHY_POINTS = "why", 5.0
+VIEW = "It returns a view of its input `{}`: when one changes, so does the other. Return a copy."
+PRINTS = "It prints its answer and returns nothing: end it with `return`."
 
 
 def report(
@@ -34,6 +36,7 @@ def report(
     verdict: Verdict = Verdict.WRONG,
     message: str = "differs",
     notes: tuple[str, ...] = (),
+    habits: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Report:
     """The report of a student who loses these checks, and leaves these problems as they are."""
     assert set(lost) <= {check for checks in PROBLEMS.values() for check in checks}
@@ -53,6 +56,7 @@ def report(
             bonus=name == BONUS,
             checks=tuple(result(name, check, points) for check, points in checks.items()),
             diagnosis=(diagnosed or {}).get(name),
+            habits=(habits or {}).get(name, ()),
         )
         for name, checks in PROBLEMS.items()
     )
@@ -154,7 +158,16 @@ def ordinary_class() -> dict[str, Submitted]:
             report("each_column", diagnosed={"centered": perhaps}), late=timedelta(hours=30), penalty=8
         ),
         "student05": Submitted(report("each_column", "large_numbers", "below_zero", diagnosed={"centered": means})),
-        "student06": Submitted(report("of_one_number", untouched=("softmax", "largest"))),
+        "student06": Submitted(
+            report("of_one_number", untouched=("softmax", "largest"), habits={"Average": (VIEW.format("values"),)})
+        ),
         "student07": Submitted(report(untouched=PROBLEMS), why=0.0),
-        "student08": Submitted(report("large_numbers", notes=("The process was ended.",), verdict=Verdict.TIMED_OUT)),
+        "student08": Submitted(
+            report(
+                "large_numbers",
+                notes=("The process was ended.",),
+                verdict=Verdict.TIMED_OUT,
+                habits={"softmax": (VIEW.format("z"), PRINTS)},
+            )
+        ),
     }

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import essay_course
+import nbformat
 import numpy as np
 import pytest
 import tiny_course
@@ -16,6 +18,8 @@ from test_pictures import drawn as drawn_picture
 
 from grader.course import load_course
 from grader.grade import grade
+from grader.gradebook import Gradebook, Kept
+from grader.marking import Handed, Marker
 from grader.material import Material
 from grader.pages import checks_table, report_page
 from grader.publish import publish_class, publish_course, publish_similar
@@ -32,6 +36,7 @@ PAGES = (
 )
 HOW = ("full", "differences", "hints")
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 700}
+PAPER = {"width": 718, "height": 1000}  # A4 between margins of a centimetre
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +73,31 @@ def pages(tmp_path_factory: pytest.TempPathFactory, tiny: Material, sandbox: San
     for name, problems in (("cell", lost.problems[:1]), ("wrong cell", wrong.problems)):
         tables = "".join(checks_table(problem, "AssertionError: no") for problem in problems)
         found[name].write_text(f"{frame}<main><h1>Feedback</h1>{tables}</main>", encoding="utf-8")
+    found["feedback"] = root / "feedback.html"
+    found["feedback"].write_text(feedback(root / "essay", sandbox), encoding="utf-8")
     return found
+
+
+def feedback(root: Path, sandbox: Sandbox) -> str:
+    """nbgrader's page of a submission: wrong answers, one in words, and code and output that are wider than paper."""
+    material = Material(essay_course.write(root), "tiny")
+    notebook = essay_course.solved(
+        material,
+        essay="As [each](http://attacker.invalid) `column` is in $x^2$.\n\n> Units\n\n| a | b |\n|--|--|\n| 1 | 2 |",
+        centered=f"def centered(x):\n    return x - x.mean()  # {'much too long ' * 20}",
+        softmax="def softmax(z):\n    # no idea\n    raise ValueError('no idea')",
+    )
+    shows = (
+        "print('x' * 300)\nprint('many words ' * 60)",
+        "import matplotlib.pyplot as plt\nplt.figure(figsize=(20, 3))\nplt.plot([1, 2])",
+        "from IPython.display import HTML\nHTML('<table><tr>' + '<td>a column</td>' * 12 + '</tr></table>')",
+        "for one in [1, 2, 3]:\n    assert one in (1, 2), f'{one:>3} \\n'",
+    )
+    notebook.cells[1:1] = [nbformat.v4.new_code_cell(source) for source in shows]
+    kept = Kept(comments={"why": (None, "Which [units](http://attacker.invalid)?")})
+    with Gradebook(material) as book:
+        handed = Handed("student01", nbformat.writes(notebook).encode(), kept=kept)
+        return Marker(material, book.layout, sandbox).mark(handed).page
 
 
 def wrong_answers(tiny: Material, sandbox: Sandbox) -> Report:
@@ -125,6 +154,19 @@ def test_axe_finds_nothing_and_no_other_host_is_asked(
     page.close()
 
 
+@pytest.mark.parametrize("window", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_on_a_whole_feedback_page(
+    browser: sync_api.Browser, pages: dict[str, Path], window: dict[str, int]
+) -> None:
+    """Neither in what is ours nor in what nbgrader, nbconvert and Bootstrap put around it."""
+    page = browser.new_page(viewport=window)
+    page.goto(pages["feedback"].as_uri())
+    assert page.locator(".grader-picture, .grader-diagnosis, .panel-footer, math").count() >= 4
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    page.close()
+
+
 def test_axe_would_find_something(browser: sync_api.Browser, tmp_path: Path) -> None:
     """Else the test above would prove nothing."""
     (tmp_path / "bad.html").write_text("<p style='color: #ccc; background: #fff'>pale<img src='data:,'>")
@@ -175,6 +217,22 @@ def test_without_scripts_the_whole_page_is_there(browser: sync_api.Browser, page
     page.goto(pages["class"].as_uri())
     assert page.get_by_role("row").count() > 50
     assert page.get_by_role("button").count() == 0
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["class", "course", "similar", "wrong report", "feedback"])
+def test_printed_a_page_is_dark_on_white_and_ends_at_the_paper_s_edge(
+    browser: sync_api.Browser, pages: dict[str, Path], name: str
+) -> None:
+    """Also for who reads light on dark: paper is white, and browsers print no backgrounds unless they are told to."""
+    page = browser.new_page(color_scheme="dark", viewport=PAPER)
+    page.goto(pages[name].as_uri())
+    page.emulate_media(media="print", color_scheme="dark")
+    page.add_style_tag(content="* { background: transparent !important }")
+    found = axe.Axe().run(page, options={"runOnly": ["color-contrast"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") in ("light", "normal")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER["width"], "it is cut off at the right"
     page.close()
 
 

@@ -11,7 +11,8 @@ from nbgrader.api import Gradebook
 from test_cli import write_notebook
 
 from grader.course import load_course
-from grader.report import Report
+from grader.report import Report, Usage
+from grader.reports import read_reports, read_usage
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,18 @@ def test_three_processes_leave_what_one_leaves(course, tmp_path):
     assert len(grades(course)) == 4 * len(ANSWERS)
 
 
+def usages(root: Path) -> dict[str, Usage | None]:
+    course = load_course(root)
+    return {
+        student: read_usage(course, "tiny", student, one) for student, one in read_reports(course, "tiny")[0].items()
+    }
+
+
+def test_what_each_submission_used_is_kept(course):
+    assert len(usages(course)) == len(ANSWERS)
+    assert all(usage is not None and usage.seconds > 0 for usage in usages(course).values())
+
+
 def test_what_lies_beside_a_notebook_goes_where_nbgrader_puts_it(course):
     for step in ("autograded", "feedback"):
         folder = course / step / "student00" / "tiny"
@@ -83,7 +96,7 @@ def test_one_problem_alone_is_graded_again_and_the_others_stay_as_they_are(cours
     checks.write_text(
         text.replace("Each column has a mean of its own.", "Another hint.").replace("Each row", "EACH ROW")
     )
-    before = files(root)
+    before, used = files(root), usages(root)
 
     said = json.loads(run(root, "grader", "autograde", "tiny", "--problem", "centered", "--json").stdout)
 
@@ -94,6 +107,7 @@ def test_one_problem_alone_is_graded_again_and_the_others_stay_as_they_are(cours
     assert report.score == 75.0
     assert before.keys() == files(root).keys()
     assert sorted(grades(root)) == sorted(grades(course))
+    assert usages(root) == used  # of the whole, not of the part
 
     # They are as old as they were: the next run grades them whole.
     said = json.loads(run(root, "grader", "autograde", "tiny", "--json").stdout)

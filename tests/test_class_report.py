@@ -14,6 +14,7 @@ import tiny_course
 from nbgrader.api import Gradebook
 from scipy import stats
 from small_class import (
+    PRINTS,
     PROBLEMS,
     WHY,
     WHY_POINTS,
@@ -34,7 +35,8 @@ from grader.grades import Grades, Person, read_grades
 from grader.outputs import safe_cell
 from grader.pages import class_page
 from grader.publish import publish_class, publish_course
-from grader.report import Verdict
+from grader.report import Usage, Verdict
+from grader.reports import write_report
 
 NAME = tiny_course.NAME
 
@@ -208,6 +210,24 @@ def test_of_two_that_equally_many_hold_the_surer_comes_first(course):
     assert [one.misconception for one in made.misconceptions] == ["b_is_sure", "a_perhaps"]
 
 
+def test_what_is_no_mistake_in_the_maths_is_ranked_whatever_names_it_is_about(course, ordinary):
+    assert [(one.habit, one.holders, one.problems) for one in ordinary.habits] == [
+        ("returns a view of its input", ("student06", "student08"), ("Average", "softmax")),
+        ("prints the answer and returns nothing", ("student08",), ("softmax",)),
+    ]
+    text = page_of(course).text
+    assert text.index("Beside the maths") < text.index("returns a view of its input") < text.index("To do\n\n")
+    rows = table(course.folder("reports") / f"{NAME}-habits.csv")
+    assert (rows[0]["students"], rows[0]["who"]) == ("2", "student06; student08")
+
+
+def test_a_class_may_have_habits_and_no_misconception(course):
+    made = summary(course, {"student01": Submitted(report("small_numbers", habits={"softmax": (PRINTS,)}))})
+    text = Page(class_page(made, {})).text
+    assert "prints the answer and returns nothing" in text
+    assert "Sure:" not in text
+
+
 def test_problems_and_checks_have_scipy_s_numbers(ordinary):
     """Of all but student07, who attempted nothing."""
     reports = [one.report for student, one in ordinary_class().items() if student != "student07"]
@@ -260,6 +280,55 @@ def test_a_check_that_the_better_ones_fail_stands_out(course):
     made = summary(course, {"student01": weak, "student02": weak, "student03": strong, "student04": strong})
     text = Page(class_page(made, {})).text
     assert "the_dtype_stays" in text[text.index("Those who do well elsewhere fail here") :].split("How many of")[0]
+
+
+# Time and memory
+
+
+USED = {f"student{number:02}": Usage(seconds=0.5 * number, memory_mb=100 - number) for number in range(1, 9)}
+
+
+def test_what_submissions_used_is_shown_against_the_limits_with_who_used_most(course):
+    made = summary(course, ordinary_class(), usages=USED, page=lambda student: f"{student}.html")
+    assert made.measured == 8
+    assert (made.seconds.limit, made.memory_mb.limit) == (course.limits.submission_seconds, course.limits.memory_mb)
+    assert (made.seconds.median.value, made.seconds.maximum.value) == (2.25, 4.0)
+    assert made.seconds.ninetieth.value == pytest.approx(np.percentile([one.seconds for one in USED.values()], 90))
+    assert made.seconds.most == ("student08", "student07", "student06", "student05", "student04")
+    assert made.memory_mb.most[0] == "student01"
+    markup = class_page(made, {})
+    section = Page(markup[markup.index('<h2 id="used">') : markup.index('<h2 id="students">')])
+    assert "4\xa0s" in section.text and "99\xa0MB" in section.text
+    assert {"student08.html", "student01.html"} <= set(section.links)
+
+
+def test_who_was_not_measured_is_left_out_of_it(course):
+    made = summary(course, ordinary_class(), usages={"student02": USED["student02"], "student03": None})
+    assert made.measured == 1
+    assert made.seconds.maximum.value == 1.0
+    assert made.seconds.most == ("student02",)
+
+
+def test_a_class_that_was_graded_without_measuring_says_so(course, ordinary):
+    assert ordinary.measured == 0
+    assert ordinary.seconds.median.why == "there is no submission"
+    assert "Not measured" in page_of(course).text
+    assert {row["computing_seconds"] for row in table(course.folder("reports") / f"{NAME}.csv")} == {""}
+
+
+@pytest.mark.parametrize("spoilt", ["", "{", '{"digest": "another submission", "usage": {"seconds": 9}}'])
+def test_what_was_measured_of_a_submission_is_kept_and_only_of_that_one(tmp_path, spoilt):
+    course = write_class(tmp_path, {"student01": Submitted(), "student02": Submitted()})
+    for student in ("student01", "student02"):
+        one = report().model_copy(update={"usage": USED[student]})
+        write_report(course, NAME, student, one.text(), one.measured())
+    _, page = publish_class(course, NAME)
+    rows = table(page.with_suffix(".csv"))
+    assert [(float(row["computing_seconds"]), float(row["memory_mb"])) for row in rows] == [(0.5, 99), (1, 98)]
+
+    # Cut off, or of what the student had handed in before.
+    (course.root / "build" / "usage" / NAME / "student01").write_text(spoilt)
+    assert [one.usage for one in class_report(course, NAME).students] == [None, USED["student02"]]
 
 
 # Whatever the class is like
@@ -567,7 +636,7 @@ def test_the_command_prints_json_and_writes_where_it_is_told(course, tmp_path):
     )
     assert len(made.students) == 10
     assert {file.name for file in (tmp_path / "new").iterdir()} == {
-        *("page.html", "page.json", "page.csv", "page-checks.csv", "page-misconceptions.csv")
+        *("page.html", "page.json", "page.csv", "page-checks.csv", "page-misconceptions.csv", "page-habits.csv")
     }
 
 

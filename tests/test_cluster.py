@@ -372,6 +372,8 @@ class TestOnACluster:
         assert told == ["The cluster has no worker now: waiting up to 300 s for one."]
         assert len(waiting) == STUDENTS - came_back
         assert written(course) == written(local)
+        kept = [{file.name for file in (root / "build" / "usage" / "tiny").iterdir()} for root in (course, local)]
+        assert kept[0] == kept[1] and kept[0], "what was measured there has come back"
 
     def test_when_the_scheduler_ends_what_came_back_is_kept(
         self, course: Path, sandbox: Sandbox, network: Network

@@ -9,11 +9,14 @@ import nbformat
 import numpy as np
 import pytest
 import tiny_course
+from sample_class import ROOT, Desk
 from typer.testing import CliRunner
 
 from grader.checks import AuthorError
 from grader.cli import app
+from grader.course import load_course
 from grader.explain import NOTICE, Explanation, explain
+from grader.material import Material
 from grader.observation import Opaque, Tensor
 from grader.reproduce import differences, literal, needed, plain, short, statements
 from grader.submission import Submission
@@ -226,6 +229,23 @@ def test_a_file_that_is_no_notebook_is_explained(material, sandbox, tmp_path):
     assert found.reproduces is None
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("assignment", "mistake", "check"),
+    [
+        ("lecture06_learning_rate", "no_bias_correction", "adam_first_update"),
+        ("lecture10_self_attention", "PackedKeyFirst", "self_attention_with_pytorchs_weights"),
+    ],
+    ids=["a function of arrays", "a module of torch"],
+)
+def test_a_mistake_in_a_real_assignment_is_shown_by_its_script(sandbox, tmp_path, assignment, mistake, check):
+    material = Material(load_course(ROOT), assignment)
+    submission = Submission.of("mistaken.ipynb", Desk(material).solved(mistake))
+    found = explain(submission, check, material, sandbox)
+    assert (found.misconception.name, found.misconception.same, found.reproduces) == (mistake, True, True)
+    assert run_alone(found.script, tmp_path).stdout.splitlines() == list(found.difference) != []
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -293,11 +313,12 @@ def test_a_literal_is_the_value(value):
         (np.zeros(2), np.zeros(3), "shape (2,) instead of (3,)"),
         (np.zeros(2), np.zeros(2, dtype=np.float32), "float64 instead of float32"),
         (1, 2, "differs, by up to 1: 1 instead of 2"),
+        (1.9 + 1e-9, 1.9, "differs, by up to 1e-09: 1.900000001 instead of 1.9"),
         ([1], [1, 2], "1 items instead of 2"),
         (None, 2, "None instead of 2"),
         ("<generator>", [1], "'<generator>' instead of [1]"),
     ],
-    ids=["values", "shape", "dtype", "number", "length", "nothing", "type"],
+    ids=["values", "shape", "dtype", "number", "near number", "length", "nothing", "type"],
 )
 def test_a_difference_is_told_in_a_line(got, want, told):
     assert differences(got, want) == [f"result: {told}"]

@@ -9,6 +9,7 @@ from grader.course import load_course
 from grader.execution import Code
 from grader.grade import grade
 from grader.habits import habits as habits_of
+from grader.habits import of_a_class
 from grader.judge import judge
 from grader.material import Material
 from grader.report import Verdict
@@ -16,7 +17,9 @@ from grader.submission import Submission, code_cells
 
 
 def habits(graded, problem: str, *before: str, **answers: str) -> str:
-    return " ".join(graded(*before, **answers).problem(problem).habits)
+    told = graded(*before, **answers).problem(problem).habits
+    assert all(map(of_a_class, told)), "the class report tells it, too"
+    return " ".join(told)
 
 
 def test_a_variable_of_the_notebook_instead_of_the_argument(graded):

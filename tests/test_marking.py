@@ -15,6 +15,7 @@ from grader.course import Course
 from grader.gradebook import Gradebook, Kept
 from grader.marking import Handed, Marked, Marker
 from grader.material import Material
+from grader.reports import read_reports, read_usage
 from grader.sandbox import Sandbox
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("marking")]
@@ -61,19 +62,29 @@ def test_both_doors_write_the_same_bytes(by_nbgrader: Course, marked: dict[str, 
     assert one.page == text(by_nbgrader, "feedback", student, "html")
 
 
+def test_both_doors_keep_what_each_submission_used(by_nbgrader: Course, marked: dict[str, Marked]) -> None:
+    for student, report in read_reports(by_nbgrader, TINY)[0].items():
+        usage = read_usage(by_nbgrader, TINY, student, report)
+        assert (usage is None) == (not marked[student].measured) == ("could not be read" in marked[student].notebook)
+
+
 @pytest.mark.parametrize("student", STUDENTS)
 def test_the_page_is_nbconvert_s_own_but_for_a_parse(by_nbgrader: Course, student: str) -> None:
     """nbconvert parses each page once more and writes it out again. Ours is the same, once that is done with it.
 
-    But for the head, where its page loads MathJax, and ours says that nothing may be loaded.
+    But for the head, where its page loads MathJax, and ours says that nothing may be loaded and has a style of its own;
+    and that its heading is one.
     """
     stock, ours = (
         BeautifulSoup(text(by_nbgrader, step, student, "html"), "html.parser") for step in ("stock", "feedback")
     )
+    assert ours.find(role="banner") is ours.find(class_="panel-heading")
+    del ours.find(role="banner")["role"]
     assert str(ours.body) == str(stock.body)
-    assert list(map(str, ours.head.find_all(["title", "style"]))) == list(
-        map(str, stock.head.find_all(["title", "style"]))
-    )
+    theirs = [str(style) for style in stock.head.find_all(["title", "style"])]
+    added = [style for style in map(str, ours.head.find_all(["title", "style"])) if style not in theirs]
+    assert len(added) == 1
+    assert [style for style in map(str, ours.head.find_all(["title", "style"])) if style not in added] == theirs
 
 
 def test_what_is_hostile_is_on_the_page_and_can_t_run(by_nbgrader: Course) -> None:

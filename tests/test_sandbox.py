@@ -629,6 +629,45 @@ def test_a_file_grows_only_so_far(harmless):
     assert report.score == FULL
 
 
+# What it used
+
+
+def test_what_computes_and_what_takes_memory_are_told_apart_from_a_small_submission(graded):
+    small = graded().usage
+    busy = graded("import itertools\nsum(itertools.repeat(1, 10**8))").usage
+    large = graded("hoard = bytearray(100 * 2**20)").usage
+    assert busy.seconds > 2 * small.seconds
+    assert busy.memory_mb < small.memory_mb + 50
+    assert 100 <= large.memory_mb < 200
+
+
+def test_what_a_submission_used_in_all_its_processes_counts(graded):
+    """The first takes memory, the second computes; each ends itself, and the third is small."""
+    used = graded(
+        "import os, time\nhoard = bytearray(100 * 2**20)\nuntil = time.monotonic() + 1\n"
+        "while time.monotonic() < until:\n    pass\nos._exit(0)",
+        "import itertools, os\nsum(itertools.repeat(1, 10**8))\nos._exit(0)",
+    ).usage
+    small = graded().usage
+    assert used.memory_mb >= 100
+    assert used.seconds > 3 * small.seconds
+
+
+def test_what_a_process_says_of_itself_is_not_what_it_used(harmless):
+    """Its name is the kernel's to tell, and the process's to choose."""
+    honest = harmless().usage
+    rename = "import ctypes\nctypes.CDLL(None).prctl(15, b'\\nVmPeak:\\t99999', 0, 0, 0)"
+    report = harmless(rename, FORGE + "forge(['usage', 0, 0])")
+    assert report.usage.memory_mb < honest.memory_mb + 50
+    assert harmless(rename, "hoard = bytearray(100 * 2**20)").usage.memory_mb >= 100
+
+
+def test_what_a_submission_used_is_no_part_of_its_report(graded):
+    made = graded()
+    assert made.usage is not None
+    assert "usage" not in made.text() and "seconds" not in made.text()
+
+
 # The channel
 
 

@@ -13,10 +13,18 @@ import tiny_course
 from commands import has_ended
 
 from grader.grade import grade
+from grader.material import Material
+from grader.report import Report
 from grader.sandbox import Sandbox
 from grader.servers import ForkServer
+from grader.submission import Submission
 
 FULL = 105.0
+
+
+def graded(tiny: Material, sandbox: Sandbox, submission: Submission | None = None) -> Report:
+    """The report, without what differs from time to time."""
+    return grade(submission or tiny_course.submission(), tiny, sandbox).model_copy(update={"usage": None})
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +42,7 @@ def test_several_threads_grade_at_once_and_each_gets_what_it_would_alone(tiny, s
         tiny_course.submission(),
         tiny_course.submission(centered="def centered(x):\n    return x - x.mean()"),
     )
-    alone = [grade(submission, tiny, sandbox) for submission in (right, wrong)]
+    alone = [graded(tiny, sandbox, submission) for submission in (right, wrong)]
     meet = threading.Barrier(2, timeout=60)
     lent = ForkServer.lent
 
@@ -46,7 +54,7 @@ def test_several_threads_grade_at_once_and_each_gets_what_it_would_alone(tiny, s
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
         patch.setattr(ForkServer, "lent", together)
-        reports = list(pool.map(lambda submission: grade(submission, tiny, sandbox), [right, wrong] * 4))
+        reports = list(pool.map(lambda submission: graded(tiny, sandbox, submission), [right, wrong] * 4))
     assert reports == alone * 4
 
 
@@ -55,13 +63,13 @@ def test_a_fork_server_outlives_the_thread_that_started_it(tiny, started_apart):
 
 
 def test_a_process_forked_from_the_grader_has_a_fork_server_of_its_own(tiny, started_apart):
-    report = grade(tiny_course.submission(), tiny, started_apart)
+    report = graded(tiny, started_apart)
     servers = started_apart.servers
     pid = os.fork()
     if not pid:
         try:
             assert started_apart.servers == []
-            same = grade(tiny_course.submission(), tiny, started_apart) == report
+            same = graded(tiny, started_apart) == report
             apart = not set(started_apart.servers) & set(servers)
             started_apart.close()
             os._exit(0 if same and apart else 1)
@@ -69,7 +77,7 @@ def test_a_process_forked_from_the_grader_has_a_fork_server_of_its_own(tiny, sta
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert started_apart.servers == servers
-    assert grade(tiny_course.submission(), tiny, started_apart) == report
+    assert graded(tiny, started_apart) == report
 
 
 def test_a_fork_server_ends_with_the_grader_though_a_process_forked_from_that_lives_on():
@@ -101,14 +109,14 @@ def test_edited_checks_are_read_again_and_the_older_process_ends(tmp_path, sandb
 
 
 def test_a_shared_sandbox_serves_a_fork_of_the_grader_from_the_same_first_process(tiny, started_apart):
-    report = grade(tiny_course.submission(), tiny, started_apart)
+    report = graded(tiny, started_apart)
     shared = started_apart.shared()
     pid = os.fork()
     if not pid:
         try:
-            os._exit(0 if grade(tiny_course.submission(), tiny, shared) == report else 1)
+            os._exit(0 if graded(tiny, shared) == report else 1)
         finally:
             os._exit(2)
     shared.close()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert grade(tiny_course.submission(), tiny, started_apart) == report
+    assert graded(tiny, started_apart) == report

@@ -25,6 +25,17 @@ def scores(seed: int, students: int = 40, items: int = 6) -> np.ndarray:
     return rng.normal(size=students) + rng.normal(size=(items, students))
 
 
+# The middle and the ends
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9, 1.0])
+def test_a_quantile_is_scipy_s(share):
+    values = [3.0, 1.0, 40.0, 2.0, 5.0, 1.0]
+    assert statistics.quantile(values, share) == pytest.approx(stats.scoreatpercentile(values, 100 * share))
+    with pytest.raises(Undefined, match="there is no submission"):
+        statistics.quantile([], share)
+
+
 # Discrimination
 
 
