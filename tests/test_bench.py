@@ -1,5 +1,6 @@
 """`make bench` as far as it goes without the peers: it ends well and says what it measured. How fast is not tested."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,14 @@ import pytest
 from commands import environment
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_what_peers_have_not_graded_is_told_for_any_number_of_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    results = importlib.import_module("benchmark.results")
+    for sizes in ((10, 400), (10, 40, 400)):
+        assert '"from 10" was not measured on more' in results.caption_of(results.Results(sizes, peer_sizes=(10,)))
+    assert '"from' not in results.caption_of(results.Results((10,), peer_sizes=(10,)))
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ gradebook: it and the bare fork are compared with nbgrader's grading only. "× s
 submissions a minute, feedback pages included; "× alone" compares the grading alone."""
 CAPTION_OF_ESTIMATES = """\
 The peers take each notebook in a process of its own, one after the other, so their time grows with the number:
-"from {small}" was not measured on {large}, it is the time for {small} times {factor:g}."""
+"from {small}" was not measured on more, it is the time for {small}, multiplied."""
 
 out = Console(highlight=False)
 out.width = max(out.width, 130)  # a figure that is cut off is none
@@ -127,8 +127,7 @@ def caption_of(results: Results) -> str:
     if results.peer_sizes:
         parts.append(CAPTION_OF_PEERS)
         if results.peer_sizes != results.sizes:
-            small, large = results.sizes
-            parts.append(CAPTION_OF_ESTIMATES.format(small=small, large=large, factor=large / small))
+            parts.append(CAPTION_OF_ESTIMATES.format(small=results.sizes[0]))
     return " ".join(parts).replace("\n", " ")
 
 
