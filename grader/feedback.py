@@ -52,8 +52,6 @@ _EVERYTHING = {
 }
 # nbgrader's template loads MathJax from another host. Formulas are made before: here stands what its page may do.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
-# JupyterLab gives a page that it shows a base of its own, and links within the page would lead to nothing. It takes the
-# page's base if there is one, and the policy above keeps that from having any effect.
 # What its styles and Bootstrap's lack: links and code that stand out, lines that end at the edge, cells that may cross
 # pages.
 _STYLE = """<style>
@@ -66,6 +64,8 @@ body div.input_area, body div.input_area pre { background: #fff; }
   td, th, a { overflow-wrap: anywhere; }
 }
 </style>"""
+# JupyterLab gives a page that it shows a base of its own, and links within the page would lead to nothing. It takes the
+# page's base if there is one, and the policy keeps that from having any effect.
 _NO_MATHJAX = (
     "{% macro mathjax(url='') %}"
     f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><base target="_self">'
