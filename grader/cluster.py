@@ -131,8 +131,15 @@ class Bench:
 _READY: list[Sandbox] = []
 
 
-def dask_setup(_: Any) -> None:
-    """Dask calls it in a worker that preloads this module, before work comes: no run waits for a fork server then."""
+def dask_setup(server: Any) -> None:
+    """Dask calls it where this module is preloaded, before work comes: no run waits for a worker's fork server then.
+
+    A scheduler reads all tasks that it hands on: it needs what is imported above, and no fork server.
+    """
+    from distributed import Worker
+
+    if not isinstance(server, Worker):
+        return
     sandbox = Sandbox()
     with suppress(SandboxError):  # told by the run that needs it
         sandbox.start(wait=True)
@@ -140,7 +147,7 @@ def dask_setup(_: Any) -> None:
 
 
 def dask_teardown(_: Any) -> None:
-    """Dask calls it when such a worker ends."""
+    """Dask calls it when such a process ends."""
     while _READY:
         _READY.pop().close()
 

@@ -125,6 +125,7 @@ with Ruleset(handled_net=AccessNet(0)) as ruleset:
     ruleset.restrict()
 os.execv(program[0], program)
 """
+PRELOAD = ("--preload", "grader.cluster")
 SHARED = ["/usr", "/lib", "/lib64", "/bin", "/etc", "/proc", "/sys", "/dev", "/opt", "/run"]
 
 
@@ -134,7 +135,7 @@ class Network:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
-        self._scheduler = self._start("scheduler", ["--port", "0", "--scheduler-file", "here.json"], {})
+        self._scheduler = self._start("scheduler", ["--port", "0", "--scheduler-file", "here.json", *PRELOAD], {})
         while True:
             with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):
                 self.address = json.loads((folder / "scheduler" / "here.json").read_text())["address"]
@@ -271,7 +272,7 @@ class TestOnACluster:
         network.end()
         preload = network.home("open") / "preload.py"
         preload.write_text("import landlockpy\nlandlockpy.abi_version = lambda: 0\n")
-        network.start("open", "--no-nanny", "--preload", str(preload), "--preload", "grader.cluster")
+        network.start("open", "--no-nanny", "--preload", str(preload), *PRELOAD)
 
         text = said(course, "--dask", network.address, code=3)
 
@@ -283,7 +284,7 @@ class TestOnACluster:
         self, course: Path, local: Path, sandbox: Sandbox, network: Network
     ) -> None:
         network.end()
-        network.start("ready", "--no-nanny", "--preload", "grader.cluster")
+        network.start("ready", "--no-nanny", *PRELOAD)
         used = set()
         for _ in range(2):
             grade(course, network.address, sandbox)
@@ -291,6 +292,7 @@ class TestOnACluster:
             shutil.rmtree(course / "build" / "receipts")
             with network.client() as client:
                 ((server, *_),) = client.run(lambda: grader.cluster._READY[0].servers).values()
+                assert client.run_on_scheduler(lambda: grader.cluster._READY) == []
             used.add(server)
         assert len(used) == 1
         network.end()
@@ -325,7 +327,7 @@ class TestOnACluster:
         self, course: Path, local: Path, sandbox: Sandbox, network: Network
     ) -> None:
         network.end()
-        network.start("cared for", "--preload", "grader.cluster")  # by a nanny, as usual
+        network.start("cared for", *PRELOAD)  # by a nanny, as usual
         network.start("alone", "--no-nanny")
         with network.client() as client:
             seen = client.run(open, str(course / "course.yaml"), on_error="return")

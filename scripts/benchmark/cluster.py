@@ -27,9 +27,9 @@ def local_cluster(folder: Path, workers: int) -> Iterator[tuple[str, tuple[int, 
             started.append(subprocess.Popen(command, cwd=folder, stdout=log, stderr=log))
 
     try:
-        start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")
-        own = ("--nworkers", str(workers), "--nthreads", "1", "--preload", "grader.cluster")
-        start("worker", *own, "--no-dashboard", "--host", "127.0.0.1")
+        own = ("--no-dashboard", "--host", "127.0.0.1", "--preload", "grader.cluster")
+        start("scheduler", "--port", "0", *own)
+        start("worker", "--nworkers", str(workers), "--nthreads", "1", *own)
         with Client(scheduler_file=str(file), timeout="60s") as client:
             client.wait_for_workers(workers, timeout=60)
             address = client.scheduler.address
